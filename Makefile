@@ -1,0 +1,50 @@
+# Everything a developer types. The environment is made on first use and remade when the lock changes.
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+PYTHON ?= python3
+PROTOS := $(shell find proto/tiendo -name '*.proto')
+
+.DEFAULT_GOAL := help
+.PHONY: help up test check proto bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Tiendo needs Python 3.11 or newer: install it, or set PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tiendo needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Set PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "This Python lacks venv: install it (Debian: apt-get install python3-venv)"; exit 1; }
+	@echo "Making the environment in $(VENV) (once; about a minute)"
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+up: $(READY) ## Start everything on this machine, with the real data
+	@exec $(BIN)/tiendo up
+
+test: check ## Prove it: every check, then every test
+	$(BIN)/python -m pytest
+
+check: $(READY) ## Style, types, import rules, contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf lint proto
+	$(BIN)/buf format proto --diff --exit-code
+	$(BIN)/buf breaking proto --against proto/released.binpb
+
+proto: $(READY) ## Make the Python code from proto/
+	rm -rf proto/gen && mkdir proto/gen
+	$(BIN)/python -m grpc_tools.protoc -I proto --python_out=proto/gen --mypy_out=quiet:proto/gen $(PROTOS)
+	$(BIN)/python -m grpc_tools.protoc -I proto --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
+		--grpc_python_out=proto/gen --mypy_grpc_out=quiet:proto/gen $(filter %_service.proto,$(PROTOS))
+
+bench: $(READY) ## Measure, each figure beside its floor
+	$(BIN)/python -m benchmarks
+
+clean: ## Remove the environment and caches; the data in .tiendo stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
