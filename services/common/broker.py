@@ -1,0 +1,337 @@
+"""One NATS client per process that never stays dead, and how the streams are kept.
+
+Invariant: from `start` to `close` a client is connected or the next attempt is a few seconds away at most, whatever
+ended the one before; subscriptions are in force whenever `connected` is true.
+
+The library's own reconnecting is off. It gives a client up for good on some errors (one oversize message is enough),
+and it sends what was buffered while away long after its publisher gave up. A new client for each connection does
+neither, and is the same path every time.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import nats.errors
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import NotFoundError
+
+_CONNECT_SECONDS = 2
+_PING_SECONDS = 4
+_LOOK_SECONDS = 1.0  # a peer that stopped reading can hold up the library's own notice
+_END_SECONDS = 1.0
+_PENDING_MESSAGES = 512 * 1024
+_PENDING_BYTES = 256 * 1024 * 1024
+
+MINIMUM_VERSION = (2, 14)
+
+
+_MAX_BYTES = 1 << 30
+_MAX_MESSAGE_BYTES = 1 << 20  # the server's own default; an event of 128 KiB stays well below it as JSON
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSpec:
+    """One stream: where a service's journal is delivered to."""
+
+    name: str
+    subjects: tuple[str, ...]
+    max_bytes: int = _MAX_BYTES
+    num_replicas: int = 1
+
+    def settings(self) -> dict[str, Any]:
+        """Say how the stream is kept: limited by size alone, so that its last message always stays.
+
+        The duplicate window is as small as the server allows (100 ms; less is its error 10052, and 0 means two
+        minutes). Within it a row that a purge removed is answered with "duplicate" although it is no longer held: the
+        relay asks again, and after 100 ms it is taken. The chain of ids refuses holes and repeats, not the window.
+        """
+        return {
+            "name": self.name,
+            "subjects": list(self.subjects),
+            "storage": StorageType.FILE,
+            "retention": RetentionPolicy.LIMITS,
+            "discard": DiscardPolicy.OLD,
+            "max_age": 0,
+            "max_msgs": -1,
+            "max_msgs_per_subject": -1,
+            "max_bytes": self.max_bytes,
+            "max_msg_size": _MAX_MESSAGE_BYTES,
+            "num_replicas": self.num_replicas,
+            "allow_direct": True,
+            "duplicate_window": 0.1,
+        }
+
+
+def stream_specs(*, max_bytes: int = _MAX_BYTES, num_replicas: int = 1) -> tuple[StreamSpec, ...]:
+    """Return the three streams, one for each journal."""
+    return tuple(
+        StreamSpec(f"TIENDO_{word.upper()}", (f"tiendo.{word}.v1.>",), max_bytes, num_replicas)
+        for word in ("catalog", "integration", "progress")
+    )
+
+
+async def ensure_stream(js: JetStreamContext, spec: StreamSpec) -> Literal["made", "present", "changed"]:
+    """Make the stream, or mend what differs from its description; what is not described (its placement) stays.
+
+    Raises nats.js.errors.APIError when the server refuses, nats.errors.Error when it does not answer.
+    """
+    wanted = spec.settings()
+    try:
+        found = (await js.stream_info(spec.name)).config
+    except NotFoundError:
+        await js.add_stream(StreamConfig(**wanted))
+        return "made"
+    if all(getattr(found, name) == value for name, value in wanted.items()):
+        return "present"
+    await js.update_stream(found.evolve(**wanted))
+    return "changed"
+
+
+class BrokerAwayError(Exception):
+    """No connection to the broker, or it was lost before an answer came."""
+
+
+class NoAnswerError(Exception):
+    """The broker is connected, and nothing there answered: JetStream is not ready, or has no such stream."""
+
+
+class Subscription:
+    """Interest in a subject, renewed on every new connection until `close`."""
+
+    def __init__(self, broker: "Broker", subject: str, callback: Callable[[Msg], None]) -> None:
+        self.subject = subject
+        self._broker = broker
+        self._callback = callback
+
+    async def deliver(self, message: Msg) -> None:
+        """Hand one message over."""
+        self._callback(message)
+
+    async def close(self) -> None:
+        """End the interest; what arrives afterwards is dropped."""
+        await self._broker.forget(self)
+
+
+class Broker:
+    """A connection to NATS that is kept up in the background."""
+
+    def __init__(
+        self,
+        servers: str | Sequence[str],
+        *,
+        name: str,
+        retry_seconds: tuple[float, float] = (0.2, 2.0),
+        minimum_version: tuple[int, int] = MINIMUM_VERSION,
+        chance: Callable[[], float] = random.random,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Prepare; nothing is connected before `start`.
+
+        `retry_seconds`: the first and the longest wait between attempts, each shortened by up to a half by `chance`
+        (0 to 1), so that many processes don't return at the same moment. `options`: credentials and TLS, as the
+        library's `connect` takes them.
+        """
+        self._servers = [servers] if isinstance(servers, str) else list(servers)
+        self._name = name
+        self._first_wait, self._longest_wait = retry_seconds
+        self._minimum_version = minimum_version
+        self._chance = chance
+        self._options = dict(options or {})
+        self._log = structlog.get_logger("broker")
+        self._client: Client | None = None
+        self._up = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._subscriptions: dict[Subscription, Any] = {}
+        self._listeners: list[Callable[[bool], None]] = []
+        self.reason = "not started"
+        self.server_version = ""
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages can be sent now."""
+        return self._client is not None and self._client.is_connected
+
+    @property
+    def max_payload(self) -> int:
+        """The most bytes, headers included, that the server takes in one message; 0 while away."""
+        return self._client.max_payload if self._client else 0
+
+    def start(self) -> None:
+        """Begin to connect in the background; returns at once."""
+        if self._task is None:
+            self.reason = "connecting"
+            self._task = asyncio.get_running_loop().create_task(self._keep(), name="broker")
+
+    async def close(self) -> None:
+        """End the connection for good; within about three seconds, however the broker behaves."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task}, timeout=2 * _END_SECONDS + _LOOK_SECONDS)
+        self.reason = "closed"
+
+    async def wait_connected(self) -> None:
+        """Return when connected; wrap it in a time-out."""
+        await self._up.wait()
+
+    def client(self) -> Client:
+        """Return the present connection's client, for JetStream calls. Raises BrokerAwayError."""
+        if self._client is None or not self._client.is_connected:
+            raise BrokerAwayError(self.reason)
+        return self._client
+
+    def listen(self, listener: Callable[[bool], None]) -> Callable[[], None]:
+        """Call `listener` with True after each (re)connect and with False after each loss; returns how to end it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    async def subscribe(self, subject: str, callback: Callable[[Msg], None]) -> Subscription:
+        """Deliver every message of a subject to `callback`, on this connection and on all that follow it."""
+        subscription = Subscription(self, subject, callback)
+        self._subscriptions[subscription] = None
+        if self.connected:
+            # A connection that broke meanwhile is remade with all subscriptions, this one among them.
+            with contextlib.suppress(nats.errors.Error, OSError):
+                await self._put(self.client(), subscription)
+        return subscription
+
+    async def forget(self, subscription: Subscription) -> None:
+        """End a subscription; see Subscription.close."""
+        held = self._subscriptions.pop(subscription, None)
+        if held is not None:
+            with contextlib.suppress(nats.errors.Error, OSError):
+                await held.unsubscribe()
+
+    async def publish(
+        self, subject: str, body: bytes, *, reply: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Send one message. Raises BrokerAwayError; an answer, if any, comes to `reply`."""
+        client = self.client()
+        try:
+            await client.publish(subject, body, reply=reply, headers=dict(headers) if headers else None)
+        except (nats.errors.Error, OSError) as problem:
+            raise BrokerAwayError(self.reason) from problem
+
+    async def request(self, subject: str, body: bytes, *, timeout_seconds: float = 2.0) -> Msg:
+        """Send one message and await its answer. Raises BrokerAwayError, NoAnswerError."""
+        client = self.client()
+        try:
+            return await client.request(subject, body, timeout=timeout_seconds)
+        except (nats.errors.NoRespondersError, nats.errors.TimeoutError) as problem:
+            if client.is_connected:
+                raise NoAnswerError(subject) from problem
+            raise BrokerAwayError(self.reason) from problem
+        except (nats.errors.Error, OSError) as problem:
+            raise BrokerAwayError(self.reason) from problem
+
+    async def _keep(self) -> None:
+        wait_seconds = self._first_wait
+        while True:
+            ended = asyncio.Event()
+            client = Client()
+            try:
+                problem = await self._connect(client, ended)
+                if not problem:
+                    wait_seconds = self._first_wait
+                    self._arrived(client)
+                    while client.is_connected:
+                        with contextlib.suppress(TimeoutError):
+                            async with asyncio.timeout(_LOOK_SECONDS):
+                                await ended.wait()
+                    problem = "the connection was lost"
+            finally:
+                self._left(client)
+                await _end(client)
+            self.reason = f"{problem}; trying again"
+            await asyncio.sleep(wait_seconds * (1 - self._chance() / 2))
+            wait_seconds = min(wait_seconds * 2, self._longest_wait)
+
+    async def _connect(self, client: Client, ended: asyncio.Event) -> str:
+        """Connect and subscribe; returns what went wrong, empty when nothing did."""
+
+        async def closed() -> None:
+            ended.set()
+
+        try:
+            async with asyncio.timeout(3 * _CONNECT_SECONDS):
+                await client.connect(
+                    servers=list(self._servers),
+                    name=self._name,
+                    error_cb=_quiet,
+                    closed_cb=closed,
+                    allow_reconnect=False,
+                    max_reconnect_attempts=1,
+                    reconnect_time_wait=0,
+                    connect_timeout=_CONNECT_SECONDS,
+                    ping_interval=_PING_SECONDS,
+                    max_outstanding_pings=2,
+                    **self._options,
+                )
+                version = client.connected_server_version
+                self.server_version = f"{version.major}.{version.minor}.{version.patch}"
+                if (version.major, version.minor) < self._minimum_version:
+                    wanted = ".".join(map(str, self._minimum_version))
+                    return f"nats-server {self.server_version} is too old: install {wanted} or newer"
+                self._subscriptions = dict.fromkeys(self._subscriptions)
+                while missing := [each for each, held in self._subscriptions.items() if held is None]:
+                    for subscription in missing:
+                        await self._put(client, subscription)
+                    # The server has seen them when it answers this; more may have been asked for meanwhile.
+                    await client.flush(timeout=_CONNECT_SECONDS)
+        except nats.errors.AuthorizationError:
+            return "the broker refuses our credentials"
+        except TimeoutError:
+            return "the broker does not answer"
+        except (nats.errors.Error, OSError):
+            return "the broker is away"
+        return ""
+
+    async def _put(self, client: Client, subscription: Subscription) -> None:
+        held = await client.subscribe(
+            subscription.subject,
+            cb=subscription.deliver,
+            pending_msgs_limit=_PENDING_MESSAGES,
+            pending_bytes_limit=_PENDING_BYTES,
+        )
+        if subscription in self._subscriptions:
+            self._subscriptions[subscription] = held
+        else:
+            await held.unsubscribe()
+
+    def _arrived(self, client: Client) -> None:
+        self._client = client
+        self.reason = ""
+        self._log.info("connected", server=self.server_version)
+        self._up.set()
+        self._tell(connected=True)
+
+    def _left(self, client: Client) -> None:
+        if self._client is client:
+            self._client = None
+            self._up.clear()
+            if self._task is not None:
+                self._log.warning("connection lost")
+            self._tell(connected=False)
+
+    def _tell(self, *, connected: bool) -> None:
+        for listener in list(self._listeners):
+            listener(connected)
+
+
+async def _quiet(_problem: Exception) -> None:
+    """Say nothing: loss and return are logged once each, and a slow follower sees the gap in the numbers."""
+
+
+async def _end(client: Client) -> None:
+    # A peer that stopped reading would hold up the farewell for ever.
+    with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
+        async with asyncio.timeout(_END_SECONDS):
+            await client.close()

@@ -1,0 +1,243 @@
+"""The one wrapper around every call: trace, log, errors, identity, deadline.
+
+Invariant: a caller gets a status with an ErrorInfo for every refusal and never exception text, SQL or an address; what a
+handler raises unforeseen is logged once with its stack and answered INTERNAL with the incident's id.
+"""
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import unquote
+
+import grpc
+import structlog
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from opentelemetry.trace import Span, StatusCode
+
+from services.common.errors import Kind, Reason, Refusal
+from services.common.telemetry import Telemetry, format_traceparent
+from services.common.text import nfc
+
+MAX_REQUEST_BYTES = 4 * 1024 * 1024
+# The transport lets a little more through, so that a request over our limit gets our own answer.
+TRANSPORT_BYTES = 4 * MAX_REQUEST_BYTES
+
+_DETAILS = "grpc-status-details-bin"
+_ACTOR = "tiendo-actor"
+_ANONYMOUS = "anonymous"
+_LONGEST_WAIT_SECONDS = 5.0
+_BEFORE_DEADLINE_SECONDS = 0.1
+
+log = structlog.get_logger("call")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a handler knows of its call besides the request."""
+
+    method: str
+    actor: str
+    traceparent: str
+    deadline: float | None
+    peer_cancelled: Callable[[], bool]
+
+    def wait_seconds(self) -> float:
+        """How long it may wait for a revision: until 100 ms before its deadline, or 5 s."""
+        if self.deadline is None:
+            return _LONGEST_WAIT_SECONDS
+        return max(0.0, min(_LONGEST_WAIT_SECONDS, self.deadline - time.monotonic() - _BEFORE_DEADLINE_SECONDS))
+
+
+class Context(Protocol):
+    """The part of grpc.aio's servicer context that is used here."""
+
+    def invocation_metadata(self) -> Any:
+        """Headers of the call."""
+
+    def time_remaining(self) -> float | None:
+        """Seconds to the deadline."""
+
+    def cancelled(self) -> bool:
+        """Whether the caller gave up."""
+
+    async def abort(self, code: grpc.StatusCode, details: str = ..., trailing_metadata: Any = ...) -> Any:
+        """End the call with a status."""
+
+    async def write(self, message: Any) -> None:
+        """Send one message of a stream."""
+
+
+Unary = Callable[[Any, Call], Awaitable[Message | bytes]]
+Stream = Callable[[Any, Call], AsyncIterator[Message | bytes]]
+
+
+def rich_status(refusal: Refusal) -> status_pb2.Status:
+    """Word a refusal as google.rpc.Status: ErrorInfo, BadRequest for its fields, RetryInfo where a retry helps."""
+    status = status_pb2.Status(code=code_pb2.Code.Value(refusal.kind.value), message=refusal.message)
+    info = error_details_pb2.ErrorInfo(reason=str(refusal.reason), domain="tiendo", metadata=dict(refusal.metadata))
+    status.details.add().Pack(info)
+    if refusal.fields:
+        violations = [
+            error_details_pb2.BadRequest.FieldViolation(field=name, description=refusal.message)
+            for name in refusal.fields
+        ]
+        status.details.add().Pack(error_details_pb2.BadRequest(field_violations=violations))
+    if refusal.retry_seconds is not None:
+        delay = Duration()
+        delay.FromMilliseconds(int(refusal.retry_seconds * 1000))
+        status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
+    return status
+
+
+def _code(kind: Kind) -> grpc.StatusCode:
+    return grpc.StatusCode[kind.value]
+
+
+class Calls:
+    """Turns handlers into gRPC handlers, each inside the wrapper."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+
+    def handlers(self, service: ServiceDescriptor, rpc: object) -> grpc.GenericRpcHandler:
+        """Register `rpc.<method_in_snake_case>` for every method of the service. AttributeError when one is missing."""
+        made: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+        for method in service.methods:
+            handler = getattr(rpc, re.sub(r"(?<!^)(?=[A-Z])", "_", method.name).lower())
+            request_type = GetMessageClass(method.input_type)
+            name = f"{service.full_name}/{method.name}"
+            if method.server_streaming:
+                made[method.name] = grpc.unary_stream_rpc_method_handler(self._stream(name, request_type, handler))
+            else:
+                made[method.name] = grpc.unary_unary_rpc_method_handler(self._unary(name, request_type, handler))
+        return grpc.method_handlers_generic_handler(service.full_name, made)
+
+    def _unary(
+        self, name: str, request_type: type[Message], handler: Unary
+    ) -> Callable[[bytes, Context], Awaitable[Any]]:
+        async def answer(content: bytes, context: Context) -> Any:
+            begun = time.perf_counter()
+            call, span = self._open(name, context)
+            try:
+                reply = await handler(_parse(request_type, content), call)
+            except BaseException as failure:  # noqa: BLE001 (cancellation included: every call must end with a status)
+                return await self._fail(name, call, span, begun, failure, context)
+            if span is not None:
+                span.end()
+            log.debug("call", method=name, code="OK", ms=_since(begun))
+            return reply if isinstance(reply, bytes) else reply.SerializeToString()
+
+        return answer
+
+    def _stream(
+        self, name: str, request_type: type[Message], handler: Stream
+    ) -> Callable[[bytes, Context], Awaitable[Any]]:
+        async def answer(content: bytes, context: Context) -> Any:
+            begun = time.perf_counter()
+            call, span = self._open(name, context)
+            try:
+                async for reply in handler(_parse(request_type, content), call):
+                    await context.write(reply if isinstance(reply, bytes) else reply.SerializeToString())
+            except BaseException as failure:  # noqa: BLE001
+                return await self._fail(name, call, span, begun, failure, context)
+            if span is not None:
+                span.end()
+            log.debug("call", method=name, code="OK", ms=_since(begun))
+            return None
+
+        return answer
+
+    def _open(self, name: str, context: Context) -> tuple[Call, Span | None]:
+        actor, traceparent = _ANONYMOUS, ""
+        for key, value in context.invocation_metadata() or ():
+            if key == "traceparent":
+                traceparent = value
+            elif key == _ACTOR:
+                actor = _read_actor(value)
+        span = self._telemetry.call_span(name, traceparent)
+        if span is not None:
+            traceparent = format_traceparent(span.get_span_context())
+        remaining = context.time_remaining()
+        deadline = None if remaining is None else time.monotonic() + remaining
+        return Call(name, actor, traceparent, deadline, context.cancelled), span
+
+    async def _fail(
+        self,
+        name: str,
+        call: Call,
+        span: Span | None,
+        begun: float,
+        failure: BaseException,
+        context: Context,
+    ) -> Any:
+        if isinstance(failure, asyncio.CancelledError) and context.cancelled():
+            if span is not None:
+                span.set_status(StatusCode.ERROR, "CANCELLED")
+                span.end()
+            raise failure
+        refusal = failure if isinstance(failure, Refusal) else self._unforeseen(name, failure)
+        if span is not None:
+            span.set_attribute("rpc.grpc.status_code", _code(refusal.kind).value[0])
+            span.set_attribute("error.type", str(refusal.reason))
+            span.set_status(StatusCode.ERROR, refusal.message)
+            span.end()
+        log.info(
+            "call",
+            method=name,
+            code=refusal.kind.value,
+            reason=str(refusal.reason),
+            message=refusal.message,
+            actor=call.actor,
+            trace=call.traceparent,
+            ms=_since(begun),
+        )
+        details = rich_status(refusal).SerializeToString()
+        await context.abort(_code(refusal.kind), refusal.message, ((_DETAILS, details),))
+
+    def _unforeseen(self, name: str, failure: BaseException) -> Refusal:
+        if isinstance(failure, asyncio.CancelledError):
+            # Not the caller's doing: something inside was cancelled, and the caller must not wait for ever.
+            return Refusal(Reason.SHUTTING_DOWN, "the service is stopping; try again", retry_seconds=1)
+        incident = secrets.token_hex(6)
+        log.error("fault", method=name, incident=incident, exc_info=failure)
+        return Refusal(
+            Reason.INTERNAL,
+            f"a fault of ours; the log holds it as incident {incident}",
+            metadata={"incident": incident},
+        )
+
+
+def _parse(request_type: type[Message], content: bytes) -> Message:
+    if len(content) > MAX_REQUEST_BYTES:
+        raise Refusal(
+            Reason.REQUEST_TOO_LARGE,
+            f"{len(content)} bytes; at most {MAX_REQUEST_BYTES} are taken: send less at a time",
+            field="request",
+            metadata={"limit": str(MAX_REQUEST_BYTES), "size": str(len(content))},
+        )
+    try:
+        return request_type.FromString(content)
+    except DecodeError:
+        raise Refusal(
+            Reason.INVALID_VALUE,
+            f"not a {request_type.DESCRIPTOR.name}: text must be UTF-8 and the message whole",
+            field="request",
+        ) from None
+
+
+def _read_actor(value: str | bytes) -> str:
+    """Who calls, percent-encoded UTF-8 in the header because headers carry ASCII; odd characters and excess are dropped."""
+    text = unquote(value if isinstance(value, str) else value.decode("ascii", "replace"), errors="replace")
+    return nfc("".join(letter for letter in text if letter.isprintable()))[:200].strip() or _ANONYMOUS
+
+
+def _since(begun: float) -> float:
+    return round((time.perf_counter() - begun) * 1000, 2)

@@ -1,0 +1,134 @@
+"""The database: engines, transactions, instants, migrations.
+
+Invariant: a write transaction holds the write lock from its first statement (`BEGIN IMMEDIATE` on SQLite), so it can never
+fail half-way because a reader was turned into a writer; a read transaction never takes it.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import BigInteger, Connection, DateTime, Dialect, Engine, Integer, MetaData, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.types import TypeDecorator
+
+# SQLite counts rows fastest when the key is its own rowid, which only INTEGER is.
+Sequence64 = BigInteger().with_variant(Integer(), "sqlite")
+
+_BUSY_SECONDS = 5
+_MIGRATION_LOCK = 7_100_227  # any constant: one lock for all migrations of one PostgreSQL database
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware instant, stored in UTC on every engine; a naive one is refused with ValueError."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn it into UTC; SQLite, which keeps no offset, gets the bare UTC clock."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            msg = f"naive datetime {value!r}"
+            raise ValueError(msg)
+        instant = value.astimezone(UTC)
+        return instant.replace(tzinfo=None) if dialect.name == "sqlite" else instant
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Give it back aware, in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def open_engine(url: str) -> Engine:
+    """Open `sqlite:///PATH` (its folder is made) or `postgresql://…` (psycopg 3). Connects on first use."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database and parsed.database != ":memory:":
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(parsed, connect_args={"check_same_thread": False, "timeout": _BUSY_SECONDS})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    if parsed.get_backend_name() == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    return create_engine(parsed, pool_pre_ping=True)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions of its own
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_SECONDS * 1000}"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    write = connection.get_execution_options().get("tiendo_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+@contextmanager
+def write_transaction(engine: Engine) -> Iterator[Connection]:
+    """One transaction that may write: committed at the end, rolled back on any exception."""
+    with engine.connect() as connection:
+        connection = connection.execution_options(tiendo_write=True)  # noqa: PLW2901
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
+def read_transaction(engine: Engine) -> Iterator[Connection]:
+    """One consistent view of the database; what it holds is rolled back at the end."""
+    with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901
+        with connection.begin():
+            yield connection
+
+
+def _scripts(service: str, connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent.parent / service / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def schema_versions(engine: Engine, service: str) -> tuple[str, str]:
+    """Give the schema found in the database ("none" when there is none) and the one this code knows."""
+    known = ScriptDirectory.from_config(_scripts(service)).get_current_head() or "none"
+    with read_transaction(engine) as connection:
+        found = MigrationContext.configure(connection).get_current_revision() or "none"
+    return found, known
+
+
+def migrate(engine: Engine, service: str) -> tuple[str, str]:
+    """Bring the schema of `service` to the newest version; give what was found and what it is now. Twice changes nothing."""
+    with write_transaction(engine) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        found = MigrationContext.configure(connection).get_current_revision() or "none"
+        known = ScriptDirectory.from_config(_scripts(service)).get_current_head() or "none"
+        if found != known:
+            command.upgrade(_scripts(service, connection), "head")
+    return found, known
+
+
+def run_migrations(context: Any, metadata: MetaData) -> None:
+    """Be the body of every `migrations/env.py`: run the scripts on the connection that `migrate` holds."""
+    context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def shown_url(url: str) -> str:
+    """Give a database URL that may be shown: without its password."""
+    return re.sub(r"://([^:/@]+):[^@]*@", r"://\1:***@", url)

@@ -1,0 +1,340 @@
+"""Filters, orders and pages over lists that are already in memory.
+
+Invariant: a page token holds the last sort key that was sent, never a position, so that what stays listed comes
+exactly once whatever is added or removed around it.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
+
+from services.common.errors import Reason, Refusal
+from services.common.resources import seal, unseal
+from services.common.text import fold, has_words, search_words
+
+T = TypeVar("T")
+SortKey = str | int
+Predicate = Callable[[T], bool]
+
+FILTER_LIMIT = 2_000
+NESTING_LIMIT = 20
+
+_TOKEN = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|(!=|[=:()])|([^\s"=!:()<>,\\]+))', re.DOTALL)
+_KEYWORDS = frozenset({"AND", "OR", "NOT"})
+
+
+@dataclass(frozen=True)
+class FilterField(Generic[T]):
+    """A field a filter may name.
+
+    `get` gives the item's values, none for "not known". `values` are the words an enum knows. With `fold`, `get` gives
+    texts that were folded once, when the list was made (`text.fold`); the filter's own value is folded here.
+    """
+
+    get: Callable[[T], Collection[str]]
+    values: frozenset[str] | None = None
+    fold: bool = False
+
+
+class _Token(NamedTuple):
+    kind: str  # "value" (quoted), "word", one of = != : ( ), or "end"
+    text: str
+    position: int  # of its first character, from 1
+
+
+def parse_filter(text: str, fields: Mapping[str, FilterField[T]]) -> Predicate[T]:
+    r"""Read a filter, a subset of AIP-160: comparisons joined by AND, OR, NOT and parentheses; empty lets all pass.
+
+    `name = VALUE` and `name != VALUE` ask whether one of the field's values is VALUE; `name : VALUE` asks the same, or
+    for a folded field whether each word of VALUE begins a word of it; `name : *` asks for any value at all. VALUE is a
+    bare word or "quoted", with \" and \\. As the AIP has it, OR binds closer than AND. Bounds: 2,000 characters, 20
+    levels. Raises Refusal INVALID_FILTER, UNKNOWN_FIELD or UNKNOWN_VALUE.
+    """
+    if len(text) > FILTER_LIMIT:
+        raise _unreadable(f"is longer than {FILTER_LIMIT:,} characters; shorten it", FILTER_LIMIT + 1)
+    tokens = _tokens(text)
+    if tokens[0].kind == "end":
+        return lambda _: True
+    return _FilterReader(tokens, fields).read()
+
+
+def _unreadable(problem: str, position: int) -> Refusal:
+    return Refusal(Reason.INVALID_FILTER, problem, field="filter", metadata={"position": str(position)})
+
+
+def _tokens(text: str) -> list[_Token]:
+    tokens: list[_Token] = []
+    at = 0
+    end = len(text.rstrip())
+    while at < end:
+        found = _TOKEN.match(text, at)
+        if not found:
+            position = at + len(text[at:]) - len(text[at:].lstrip()) + 1
+            raise _unreadable(f'cannot be read at character {position}; quote values, as in name = "a, b"', position)
+        quoted, sign, word = found.groups()
+        if quoted is not None:
+            tokens.append(_Token("value", re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL), found.start(1)))
+        elif sign is not None:
+            tokens.append(_Token(sign, sign, found.start(2) + 1))
+        else:
+            tokens.append(_Token("word", word, found.start(3) + 1))
+        at = found.end()
+    tokens.append(_Token("end", "", len(text) + 1))
+    return tokens
+
+
+class _FilterReader(Generic[T]):
+    """Recursive descent over the tokens of one filter."""
+
+    def __init__(self, tokens: list[_Token], fields: Mapping[str, FilterField[T]]) -> None:
+        self._tokens = tokens
+        self._fields = fields
+        self._at = 0
+        self._depth = 0
+
+    def read(self) -> Predicate[T]:
+        predicate = self._all()
+        if self._peek().kind != "end":
+            raise self._unexpected("AND, OR or the end")
+        return predicate
+
+    def _peek(self) -> _Token:
+        return self._tokens[self._at]
+
+    def _take(self) -> _Token:
+        token = self._tokens[self._at]
+        self._at += 1
+        return token
+
+    def _keyword(self, word: str) -> bool:
+        token = self._peek()
+        found = token.kind == "word" and token.text == word
+        self._at += found
+        return found
+
+    def _unexpected(self, wanted: str) -> Refusal:
+        token = self._peek()
+        there = "the end" if token.kind == "end" else repr(token.text)
+        return _unreadable(f"{there} at character {token.position} is not {wanted}", token.position)
+
+    def _all(self) -> Predicate[T]:
+        parts = [self._any()]
+        while self._keyword("AND"):
+            parts.append(self._any())
+        return parts[0] if len(parts) == 1 else lambda item: all(part(item) for part in parts)
+
+    def _any(self) -> Predicate[T]:
+        parts = [self._not()]
+        while self._keyword("OR"):
+            parts.append(self._not())
+        return parts[0] if len(parts) == 1 else lambda item: any(part(item) for part in parts)
+
+    def _not(self) -> Predicate[T]:
+        if not self._keyword("NOT"):
+            return self._simple()
+        self._deeper()
+        inner = self._not()
+        self._depth -= 1
+        return lambda item: not inner(item)
+
+    def _deeper(self) -> None:
+        self._depth += 1
+        if self._depth > NESTING_LIMIT:
+            raise _unreadable(f"is nested deeper than {NESTING_LIMIT} levels; flatten it", self._peek().position)
+
+    def _simple(self) -> Predicate[T]:
+        if self._peek().kind != "(":
+            return self._comparison()
+        self._take()
+        self._deeper()
+        inner = self._all()
+        if self._peek().kind != ")":
+            raise self._unexpected("a closing parenthesis")
+        self._take()
+        self._depth -= 1
+        return inner
+
+    def _comparison(self) -> Predicate[T]:
+        if self._peek().kind != "word" or self._peek().text in _KEYWORDS:
+            raise self._unexpected("a field's name")
+        name = self._take().text
+        if name not in self._fields:
+            raise _unknown_field(name, self._fields, "filter")
+        if self._peek().kind not in ("=", "!=", ":"):
+            raise self._unexpected(f"=, != or : after {name}")
+        sign = self._take().kind
+        token = self._peek()
+        if token.kind != "value" and (token.kind != "word" or token.text in _KEYWORDS):
+            raise self._unexpected("a value; quote it if it is not one plain word")
+        return _compare(name, self._fields[name], sign, self._take())
+
+
+def _compare(name: str, field: FilterField[T], sign: str, token: _Token) -> Predicate[T]:
+    get = field.get
+    if sign == ":" and token == _Token("word", "*", token.position):
+        return lambda item: bool(get(item))
+    if field.values is not None and token.text not in field.values:
+        offered = ", ".join(sorted(field.values))
+        raise Refusal(
+            Reason.UNKNOWN_VALUE,
+            f"{name} has no value {token.text!r}; give one of {offered}",
+            field="filter",
+            metadata={"value": token.text, "allowed": offered},
+        )
+    if sign == ":" and field.fold:
+        words = search_words(token.text)
+        # A text of punctuation alone holds nothing to look for, so nothing is found.
+        return lambda item: bool(words) and has_words(words, " ".join(get(item)))
+    wanted = fold(token.text) if field.fold else token.text
+    if sign == "!=":
+        return lambda item: wanted not in get(item)
+    return lambda item: wanted in get(item)
+
+
+def _unknown_field(name: str, known: Iterable[str], field: str) -> Refusal:
+    offered = ", ".join(sorted(known))
+    return Refusal(
+        Reason.UNKNOWN_FIELD,
+        f"{name!r} is not offered here; use one of {offered}",
+        field=field,
+        metadata={"name": name, "allowed": offered},
+    )
+
+
+@dataclass(frozen=True)
+class Order(Generic[T]):
+    """An order over all items in which no two are equal, because a unique tie-breaker comes last."""
+
+    parts: tuple[tuple[Callable[[T], SortKey], bool], ...]
+    """Each part's key, and whether it descends."""
+    text: str
+    """The order in one spelling, for a query's hash and for caches."""
+
+    @property
+    def descending(self) -> tuple[bool, ...]:
+        """Whether each part descends."""
+        return tuple(descends for _, descends in self.parts)
+
+    def key(self, item: T) -> tuple[SortKey, ...]:
+        """Give the item's sort key, as `page` takes it."""
+        return tuple(get(item) for get, _ in self.parts)
+
+    def sort(self, items: Iterable[T]) -> list[T]:
+        """Give the items in this order."""
+        ordered = list(items)
+        # Sorting is stable, so the least part goes first; each pass compares plain values.
+        for get, descends in reversed(self.parts):
+            ordered.sort(key=get, reverse=descends)
+        return ordered
+
+
+def parse_order(
+    text: str, keys: Mapping[str, Callable[[T], SortKey]], tie_breaker: Callable[[T], SortKey], default: str = ""
+) -> Order[T]:
+    """Read `display_name desc, name` (AIP-132); empty means `default`. `tie_breaker` is unique and always comes last.
+
+    Raises Refusal UNKNOWN_FIELD for a name not in `keys`, INVALID_VALUE for what cannot be read or names a field twice.
+    """
+    parts: list[tuple[Callable[[T], SortKey], bool]] = []
+    seen: dict[str, str] = {}
+    for piece in (text.strip() or default).split(",") if text.strip() or default else ():
+        name, *direction = piece.split() or [""]
+        if name not in keys and name:
+            raise _unknown_field(name, keys, "order_by")
+        if not name or name in seen or direction not in ([], ["asc"], ["desc"]):
+            raise Refusal(
+                Reason.INVALID_VALUE,
+                'cannot be read; write field names once each, with commas between, each with " desc" or nothing after',
+                field="order_by",
+            )
+        descends = direction == ["desc"]
+        seen[name] = f"{name} desc" if descends else name
+        parts.append((keys[name], descends))
+    return Order((*parts, (tie_breaker, False)), ",".join(seen.values()))
+
+
+class Page(NamedTuple):
+    """The slice [start:stop] of the list, and the token for what follows it; empty at the end."""
+
+    start: int
+    stop: int
+    next_page_token: str
+
+
+def query_hash(*parts: str) -> str:
+    """Give a short hash of all that makes a query this one: method, filter, order, parent; not the page size."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def page(
+    sort_keys: Sequence[tuple[SortKey, ...]],
+    *,
+    page_size: int,
+    page_token: str,
+    query_hash: str,
+    default_size: int,
+    max_size: int,
+    descending: Sequence[bool] = (),
+) -> Page:
+    """Give the page of a list whose unique sort keys are given in the list's order; takes O(log n) comparisons.
+
+    `descending` says it of each part of the keys (`Order.descending`; none descends if left out). A page_size of 0 is
+    the default, one above the maximum the maximum. Raises Refusal INVALID_PAGE_SIZE below 0, and INVALID_PAGE_TOKEN
+    for a token we did not give or gave for another query.
+    """
+    if page_size < 0:
+        raise Refusal(
+            Reason.INVALID_PAGE_SIZE,
+            f"{page_size} is below 0; give 1 to {max_size}, or 0 for {default_size}",
+            field="page_size",
+            metadata={"value": str(page_size)},
+        )
+    start = 0
+    if page_token:
+        start = _after(sort_keys, _read_token(page_token, query_hash, sort_keys), descending)
+    stop = min(start + min(page_size or default_size, max_size), len(sort_keys))
+    if stop == len(sort_keys):
+        return Page(start, stop, "")
+    token = json.dumps([query_hash, *sort_keys[stop - 1]], separators=(",", ":"))
+    return Page(start, stop, seal(token.encode()))
+
+
+def _read_token(token: str, query_hash: str, sort_keys: Sequence[tuple[SortKey, ...]]) -> tuple[SortKey, ...]:
+    try:
+        content = json.loads(unseal(token) or b"")
+    except (ValueError, RecursionError):
+        content = None
+    if isinstance(content, list) and len(content) > 1 and content[0] == query_hash:
+        last = tuple(content[1:])
+        # With the right hash this is ours; the shapes are compared because the checksum stops no forger.
+        if not sort_keys or [type(part) for part in last] == [type(part) for part in sort_keys[0]]:
+            return last
+    raise Refusal(
+        Reason.INVALID_PAGE_TOKEN,
+        "is not a token of this query; send next_page_token of its last reply, with the same filter and order",
+        field="page_token",
+    )
+
+
+def _after(keys: Sequence[tuple[SortKey, ...]], last: tuple[SortKey, ...], descending: Sequence[bool]) -> int:
+    """How many keys come before or are `last`: bisection that knows descending parts."""
+    low, high = 0, len(keys)
+    while low < high:
+        middle = (low + high) // 2
+        if _precedes(last, keys[middle], descending):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _precedes(one: tuple[SortKey, ...], other: tuple[SortKey, ...], descending: Sequence[bool]) -> bool:
+    if not any(descending):
+        return one < other
+    for left, right, descends in zip(one, other, descending, strict=True):
+        if left != right:
+            return (left > right) if descends else (left < right)  # type: ignore[operator]
+    return False

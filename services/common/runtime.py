@@ -1,0 +1,301 @@
+"""What every composition root wires the same way: database, state, writer, relay, feeds, server, and their end.
+
+Invariant: nothing is served on a schema this code does not know; at the end calls finish first, then the writer, then one
+last relay, and only then the connections close.
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import grpc
+import grpc.aio
+import structlog
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message_factory import GetMessageClass
+from pydantic import ValidationError
+from sqlalchemy import Connection, Engine
+
+from services.common import db
+from services.common.broker import Broker
+from services.common.call import TRANSPORT_BYTES, Calls
+from services.common.config import ServiceSettings, Settings, SettingsError, check_environment, explain
+from services.common.feed import EpochChangedError, Feed, FeedState, PeerUnavailableError
+from services.common.health import Health, Part
+from services.common.journal import Head, Journal, Row, utc_now
+from services.common.log import configure
+from services.common.relay import Publication, Relay, RelayState
+from services.common.server import PortTakenError, Server, check_port, run
+from services.common.snapshot import Live, Reached, State
+from services.common.telemetry import Telemetry
+from services.common.writer import Work, Writer
+
+_RELAY_SECONDS = 1.5
+_CLOSE_SECONDS = 1.0
+
+S = TypeVar("S", bound=State)
+W = TypeVar("W", bound=Work[Any])
+
+log = structlog.get_logger("runtime")
+
+
+class SchemaError(Exception):
+    """The database has another schema than this code; the message gives both and the command."""
+
+
+class _LiveReader:
+    """The relay's view of the journal: rows in memory, or the table for what is older."""
+
+    def __init__(self, live: Live[Any], engine: Engine, journal: Journal) -> None:
+        self._live, self._engine, self._journal = live, engine, journal
+
+    async def head(self) -> Head:
+        """Give the newest committed row that this process shows."""
+        head: Head = self._live.current.head
+        return head
+
+    async def read(self, after: int, limit: int) -> Sequence[Row]:
+        """Give rows after a sequence."""
+        recent = self._live.tail.after(after, limit)
+        if recent is not None:
+            return [kept.row for kept in recent]
+        return await asyncio.to_thread(self._read, after, limit)
+
+    def _read(self, after: int, limit: int) -> list[Row]:
+        with db.read_transaction(self._engine) as connection:
+            return self._journal.read(connection, after, limit)
+
+
+class Runtime(Generic[S, W]):
+    """One service's process."""
+
+    def __init__(
+        self,
+        service: str,
+        shared: Settings,
+        own: ServiceSettings,
+        journal: Journal,
+        *,
+        journal_name: str,
+        stream: str,
+        load: Callable[[Connection], S],
+        begin: Callable[[Connection, S, datetime], W],
+        catch_up: Callable[[Connection, S, Head], tuple[S, list[Row]]],
+        publication: Callable[[Row], Publication],
+        clock: Callable[[], datetime] = utc_now,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        """Open the database and load the state. Raises SchemaError. Needs a running event loop."""
+        self.service, self.shared, self.own, self.journal, self.clock = service, shared, own, journal, clock
+        self.engine = db.open_engine(own.database(service, shared))
+        check_schema(self.engine, service)
+        self._catch_up = catch_up
+        self.reached = Reached()
+        with db.read_transaction(self.engine) as connection:
+            first = load(connection)
+        self.live: Live[S] = Live(first, journal_name, self.reached)
+        self.writer: Writer[S, W] = Writer(self.engine, journal, self.live, begin=begin, catch_up=catch_up, clock=clock)
+        self.telemetry = telemetry or Telemetry(service, endpoint=shared.otlp_endpoint, ratio=shared.trace_ratio)
+        self.calls = Calls(self.telemetry)
+        self.broker = Broker(shared.nats_url.split(","), name=f"tiendo-{service}")
+        self.relay = Relay(
+            broker=self.broker,
+            stream=stream,
+            journal=_LiveReader(self.live, self.engine, journal),
+            publication=publication,
+        )
+        self.live.on_change(self.relay.wake)
+        self.stopping = asyncio.Event()
+        self.bound_port = 0
+        self.serving = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def serve(
+        self,
+        stopping: asyncio.Event,
+        *,
+        descriptor: ServiceDescriptor,
+        rpc: object,
+        feeds: Sequence[Feed] = (),
+        parts: Sequence[Part] = (),
+    ) -> None:
+        """Serve until `stopping` is set, then end in order. Raises PortTakenError."""
+        setting = f"TIENDO_{self.service.upper()}_PORT"
+        if self.own.port and not self.shared.reuse_port:
+            check_port(self.shared.host, self.own.port, setting)
+        health = Health(descriptor.full_name, [*self._parts(feeds), *parts])
+        server = Server(
+            [self.calls.handlers(descriptor, rpc)],
+            [descriptor.full_name],
+            health,
+            reuse_port=self.shared.reuse_port,
+        )
+        self.broker.start()
+        self.writer.start()
+        self._tasks = [
+            asyncio.create_task(job) for job in (self.relay.run(), self._follow(), *(feed.run() for feed in feeds))
+        ]
+        self.bound_port = await server.start(self.shared.host, self.own.port)
+        log.info("serving", address=f"{self.shared.host}:{self.bound_port}", sequence=self.live.current.head.sequence)
+        self.serving.set()
+        await stopping.wait()
+        await self._end(server)
+
+    async def _end(self, server: Server) -> None:
+        self.stopping.set()
+        await server.stop(max(0.5, self.shared.drain_seconds - _RELAY_SECONDS - 2 * _CLOSE_SECONDS))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.writer.drain()
+        await self.relay.drain(_RELAY_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self.broker.close()
+        self.telemetry.close()
+        self.engine.dispose()
+        log.info("stopped", sequence=self.live.current.head.sequence)
+
+    def _parts(self, feeds: Sequence[Feed]) -> list[Part]:
+        return [
+            Part("database", lambda: self._database_reason),
+            Part("relay", lambda: self.relay.reason if self.relay.state is not RelayState.RUNNING else ""),
+            *(Part(f"feed.{feed.source}", _feed_reason(feed)) for feed in feeds),
+        ]
+
+    _database_reason = ""
+
+    async def _follow(self) -> None:
+        """Look now and then for rows that another replica wrote, and show them too."""
+        while True:
+            await asyncio.sleep(self.shared.follow_seconds)
+            try:
+                state, rows = await asyncio.to_thread(self._look)
+            except Exception as failure:
+                if not self._database_reason:
+                    log.warning("database away", exc_info=failure)
+                self._database_reason = "the database does not answer; start it or mend its address"
+                continue
+            self._database_reason = ""
+            if rows:
+                self.live.advance(state, rows)
+
+    def _look(self) -> tuple[S, list[Row]]:
+        state = self.live.current
+        with db.read_transaction(self.engine) as connection:
+            return self._catch_up(connection, state, self.journal.read_head(connection))
+
+
+def _feed_reason(feed: Feed) -> Callable[[], str]:
+    return lambda: feed.reason if feed.state in {FeedState.UNREACHABLE, FeedState.HALTED} else ""
+
+
+def check_schema(engine: Engine, service: str) -> None:
+    """Raise SchemaError unless the database has exactly the schema that this code knows."""
+    found, known = db.schema_versions(engine, service)
+    if found != known:
+        raise SchemaError(
+            f"{service}: the database has schema {found}, this version needs {known}; run `tiendo migrate`"
+            + (" with the newest version of Tiendo" if found > known != "none" and found != "none" else ""),
+        )
+
+
+def migrate(service: str, shared: Settings, own: ServiceSettings, journal: Journal) -> tuple[str, str]:
+    """Bring the schema up to date and begin the journal; give the schema found and the schema made."""
+    engine = db.open_engine(own.database(service, shared))
+    try:
+        versions = db.migrate(engine, service)
+        with db.write_transaction(engine) as connection:
+            journal.found(connection, secrets.token_hex(8), utc_now())
+        return versions
+    finally:
+        engine.dispose()
+
+
+class Peer:
+    """Another service's ListEvents, as raw bytes, for a feed."""
+
+    def __init__(self, address: str, service: ServiceDescriptor, *, timeout_seconds: float = 5.0) -> None:
+        """`service` is the peer's descriptor, for example `catalog_service_pb2.DESCRIPTOR.services_by_name[…]`."""
+        self._address, self._timeout_seconds = address, timeout_seconds
+        self._request = GetMessageClass(service.methods_by_name["ListEvents"].input_type)
+        self._channel = grpc.aio.insecure_channel(
+            address,
+            options=(
+                ("grpc.max_receive_message_length", TRANSPORT_BYTES),
+                ("grpc.initial_reconnect_backoff_ms", 100),
+                ("grpc.min_reconnect_backoff_ms", 100),
+                ("grpc.max_reconnect_backoff_ms", 1000),
+            ),
+        )
+        self._call: Any = self._channel.unary_unary(f"/{service.full_name}/ListEvents")
+
+    async def list_events(self, after: int, epoch: str, page_size: int) -> bytes:
+        """Give a serialized ListEventsResponse. Raises PeerUnavailableError, EpochChangedError."""
+        request = self._request(after_sequence=after, epoch=epoch, page_size=page_size)
+        try:
+            reply: bytes = await self._call(request.SerializeToString(), timeout=self._timeout_seconds)
+        except grpc.aio.AioRpcError as failure:
+            if failure.code() is grpc.StatusCode.FAILED_PRECONDITION:
+                raise EpochChangedError from failure
+            raise PeerUnavailableError(f"{self._address} does not answer ({failure.code().name})") from failure
+        return reply
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._channel.close()
+
+
+O = TypeVar("O", bound=ServiceSettings)  # noqa: E741 (the type of the own settings)
+
+
+def main(
+    service: str,
+    settings: type[O],
+    serve: Callable[[Settings, O, asyncio.Event], Awaitable[None]],
+    journal: Journal,
+    others: dict[str, Callable[[Settings, O], Awaitable[str]]] | None = None,
+) -> None:
+    """Be `python -m services.<service> [serve|migrate|…]`. Exit codes: 0 done, 1 refused, 2 wrong usage.
+
+    `others` are further commands of the service, each giving a sentence to print.
+    """
+    others = others or {}
+    command = sys.argv[1] if len(sys.argv) > 1 else "serve"
+    if len(sys.argv) > 2 or command not in {"serve", "migrate", *others}:
+        print(f"usage: python -m services.{service} [{'|'.join(('serve', 'migrate', *others))}]", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    try:
+        shared, own = read_settings(settings)
+        configure(service, shared.log_format, shared.log_level)
+        if command == "serve":
+            run(lambda stopping: serve(shared, own, stopping), grace_seconds=shared.drain_seconds)
+        elif command == "migrate":
+            found, made = migrate(service, shared, own, journal)
+            print(f"{service}: schema {found} found, " + ("nothing to do" if found == made else f"{made} made"))  # noqa: T201
+        else:
+            print(asyncio.run(_awaited(others[command](shared, own))))  # noqa: T201
+    except (SettingsError, SchemaError, PortTakenError) as refusal:
+        print(f"{service}: {refusal}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+
+
+async def _awaited(pending: Awaitable[str]) -> str:
+    return await pending
+
+
+def read_settings(settings: type[O]) -> tuple[Settings, O]:
+    """Read and check the environment. Raises SettingsError naming the variable."""
+    check_environment(os.environ, settings)
+    made: list[Any] = []
+    for kind in (Settings, settings):
+        try:
+            made.append(kind())
+        except ValidationError as error:
+            raise explain(error, kind.model_config.get("env_prefix", "")) from None
+    return made[0], made[1]
