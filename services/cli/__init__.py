@@ -1,0 +1,1 @@
+"""The operators' and managers' client: it speaks gRPC only."""
