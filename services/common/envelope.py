@@ -168,6 +168,11 @@ def _attributes(body: bytes) -> dict[str, Any]:
     return attributes if isinstance(attributes, dict) else {}
 
 
+def chunk(number: int, content: bytes) -> bytes:
+    """Encode bytes, text or a message as field `number` (1 to 15) of the message they will be joined into."""
+    return bytes((number << 3 | 2,)) + _varint(len(content)) + content
+
+
 def _varint(value: int) -> bytes:
     encoded = bytearray()
     while value > 0x7F:

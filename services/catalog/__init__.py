@@ -1,0 +1,1 @@
+"""The catalog: programmes and the services they plan."""

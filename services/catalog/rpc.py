@@ -1,0 +1,296 @@
+"""The catalog's endpoints: unpack, use case or state, pack.
+
+Invariant: a read is answered from one state, and from bytes that are ready, so it never waits for the database.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from google.protobuf.message import Message
+
+from services.catalog import usecases, wire
+from services.catalog.domain import Naming
+from services.catalog.storage import CatalogWork, ServiceEntry, State
+from services.catalog.usecases import Caller, Done
+from services.common.call import Call
+from services.common.dates import PartialDate, vietnam_day
+from services.common.endpoint import Endpoint
+from services.common.envelope import chunk
+from services.common.errors import Reason, Refusal
+from services.common.listing import FilterField, Order, page, parse_filter, parse_order, query_hash
+from services.common.resources import parse_name
+from services.common.text import clean, fold, search_words
+from tiendo.catalog.v1 import catalog_service_pb2 as pb
+
+_DEFAULT_PAGE = 50
+_MOST_A_PAGE = 1000
+_EVERY = "programmes/-"
+
+
+class Rpc(Endpoint[State, CatalogWork]):
+    """tiendo.catalog.v1.CatalogService."""
+
+    async def get_programme(self, request: pb.GetProgrammeRequest, call: Call) -> bytes:
+        """One programme."""
+        programme_id = parse_name(request.name, "programmes", default=self.default_programme)
+        state = await self.read(request.at_least, call)
+        entry = state.programmes.get(programme_id)
+        if entry is None:
+            raise usecases.programme_not_found(f"programmes/{programme_id}", "name")
+        return chunk(1, entry.message) + self._tail(state, 2)
+
+    async def list_programmes(self, request: pb.ListProgrammesRequest, call: Call) -> bytes:
+        """Programmes by name."""
+        state = await self.read(request.at_least, call)
+        entries = [state.programmes[key] for key in sorted(state.programmes)]
+        cut = page(
+            [(entry.programme.id,) for entry in entries],
+            page_size=request.page_size,
+            page_token=request.page_token,
+            query_hash=query_hash("programmes"),
+            default_size=_DEFAULT_PAGE,
+            max_size=_MOST_A_PAGE,
+        )
+        chunks = b"".join(chunk(1, entry.message) for entry in entries[cut.start : cut.stop])
+        rest = pb.ListProgrammesResponse(next_page_token=cut.next_page_token, total_size=len(entries))
+        return chunks + rest.SerializeToString() + self._tail(state, 4)
+
+    async def create_programme(self, request: pb.CreateProgrammeRequest, call: Call) -> bytes:
+        """Add a programme."""
+        caller = _caller(request, call)
+        return await self._run(
+            request,
+            call,
+            lambda work: usecases.create_programme(work, request.programme_id, request.programme, caller),
+            pb.CreateProgrammeResponse,
+        )
+
+    async def update_programme(self, request: pb.UpdateProgrammeRequest, call: Call) -> bytes:
+        """Change a programme."""
+        caller = _caller(request, call)
+        return await self._run(
+            request,
+            call,
+            lambda work: usecases.update_programme(work, request.programme, request.update_mask.paths, caller),
+            pb.UpdateProgrammeResponse,
+        )
+
+    async def get_service(self, request: pb.GetServiceRequest, call: Call) -> bytes:
+        """One service, by id or alias."""
+        name = parse_name(request.name, "services")
+        state = await self.read(request.at_least, call)
+        entry = state.find(name)
+        if entry is None:
+            raise usecases.service_not_found(request.name, "name")
+        return entry.chunk + self._tail(state, 2)
+
+    async def batch_get_services(self, request: pb.BatchGetServicesRequest, call: Call) -> bytes:
+        """Several services from one state."""
+        if not 1 <= len(request.names) <= _MOST_A_PAGE:
+            raise Refusal(
+                Reason.TOO_MANY if request.names else Reason.MISSING_VALUE,
+                f"{len(request.names)} names; give 1 to {_MOST_A_PAGE}",
+                field="names",
+                metadata={"limit": str(_MOST_A_PAGE), "count": str(len(request.names))},
+            )
+        state = await self.read(request.at_least, call)
+        chunks: list[bytes] = []
+        for index, name in enumerate(request.names):
+            entry = state.find(parse_name(name, "services", f"names[{index}]"))
+            if entry is None:
+                raise usecases.service_not_found(name, f"names[{index}]")
+            chunks.append(entry.chunk)
+        return b"".join(chunks) + self._tail(state, 2)
+
+    async def list_services(self, request: pb.ListServicesRequest, call: Call) -> bytes:
+        """Services in pages."""
+        state = await self.read(request.at_least, call)
+        programme = self._programme(state, request.programme)
+        order = _order(request.order_by, programme)
+        entries, keys = state.sorted(programme, order)
+        if request.filter:
+            matches = parse_filter(request.filter, self._fields())
+            found = [index for index, entry in enumerate(entries) if matches(entry)]
+            entries, keys = [entries[index] for index in found], [keys[index] for index in found]
+        asked = query_hash("services", programme, request.filter, order.text)
+        return self._page(state, entries, keys, request, asked, order.descending)
+
+    async def search_services(self, request: pb.SearchServicesRequest, call: Call) -> bytes:
+        """Services that hold every word, best first."""
+        query = clean(request.query, "query", limit=500, required=True)
+        state = await self.read(request.at_least, call)
+        programme = self._programme(state, request.programme)
+        words = search_words(query)
+        phrase = " ".join(words)
+        ranked = [
+            ((_rank(entry, query, phrase, words), _plan_number(entry, programme), entry.service.id), entry)
+            for entry in (state.members(programme) if words else [])
+            if all(word in entry.haystack for word in words)
+        ]
+        ranked.sort(key=lambda pair: pair[0])
+        entries: list[ServiceEntry] = [entry for _, entry in ranked]
+        keys: list[tuple[Any, ...]] = [key for key, _ in ranked]
+        return self._page(state, entries, keys, request, query_hash("search", programme, phrase), ())
+
+    async def create_service(self, request: pb.CreateServiceRequest, call: Call) -> bytes:
+        """Add a service."""
+        caller = _caller(request, call)
+        return await self._run(
+            request,
+            call,
+            lambda work: usecases.create_service(work, request.service_id, request.service, caller),
+            pb.CreateServiceResponse,
+        )
+
+    async def update_service(self, request: pb.UpdateServiceRequest, call: Call) -> bytes:
+        """Change or name a service."""
+        caller = _caller(request, call)
+        evidence = wire.evidence_in(request.evidence)
+        return await self._run(
+            request,
+            call,
+            lambda work: usecases.update_service(work, request.service, request.update_mask.paths, evidence, caller),
+            pb.UpdateServiceResponse,
+        )
+
+    async def retire_service(self, request: pb.RetireServiceRequest, call: Call) -> bytes:
+        """Record that the procedure was abolished."""
+        caller = _caller(request, call)
+        date = wire.date_in(request.date, "date")
+        return await self._run(
+            request,
+            call,
+            lambda work: usecases.retire_service(
+                work,
+                request.name,
+                date,
+                request.reason,
+                request.replaced_by,
+                request.etag,
+                caller,
+            ),
+            pb.RetireServiceResponse,
+        )
+
+    async def _run(
+        self,
+        request: Any,
+        call: Call,
+        verb: Callable[[CatalogWork], Done],
+        response: type[Message],
+    ) -> bytes:
+        def decide(work: CatalogWork) -> Message:
+            done = verb(work)
+            reply = response.FromString(chunk(1, done.message))
+            reply.revision = self.revision_of(done.place)  # type: ignore[attr-defined]
+            return reply
+
+        return await self.command(request, call, decide)
+
+    def _tail(self, state: State, field: int) -> bytes:
+        return b"".join(chunk(field, revision.encode()) for revision in self.revisions(state))
+
+    def _programme(self, state: State, name: str) -> str:
+        if name == _EVERY:
+            return ""
+        programme_id = parse_name(name, "programmes", "programme", default=self.default_programme)
+        if programme_id not in state.programmes:
+            raise usecases.programme_not_found(f"programmes/{programme_id}", "programme")
+        return programme_id
+
+    def _page(
+        self,
+        state: State,
+        entries: list[ServiceEntry],
+        keys: list[tuple[Any, ...]],
+        request: pb.ListServicesRequest | pb.SearchServicesRequest,
+        asked: str,
+        descending: tuple[bool, ...],
+    ) -> bytes:
+        cut = page(
+            keys,
+            page_size=request.page_size,
+            page_token=request.page_token,
+            query_hash=asked,
+            default_size=_DEFAULT_PAGE,
+            max_size=_MOST_A_PAGE,
+            descending=descending,
+        )
+        rest = pb.ListServicesResponse(next_page_token=cut.next_page_token, total_size=len(entries))
+        chunks = b"".join([entry.chunk for entry in entries[cut.start : cut.stop]])
+        return chunks + rest.SerializeToString() + self._tail(state, 4)
+
+    def _fields(self) -> dict[str, FilterField[ServiceEntry]]:
+        today = vietnam_day(self.clock())
+
+        def owning(entry: ServiceEntry) -> list[str]:
+            return [owner.agency for owner in entry.service.agencies if _holds(owner.valid_from, owner.valid_to, today)]
+
+        return {
+            "programme": FilterField(
+                lambda entry: [
+                    form
+                    for membership in entry.service.memberships
+                    for form in (membership.programme, f"programmes/{membership.programme}")
+                ],
+            ),
+            "naming": FilterField(
+                lambda entry: [entry.service.naming.name],
+                values=frozenset(naming.name for naming in Naming),
+            ),
+            "field": FilterField(lambda entry: [entry.service.field] if entry.service.field else [], fold=True),
+            "agency": FilterField(owning, fold=True),
+            "level": FilterField(lambda entry: entry.service.levels, fold=True),
+            "audience": FilterField(lambda entry: entry.service.audiences, fold=True),
+            "channel": FilterField(lambda entry: entry.service.channels, fold=True),
+            "code": FilterField(lambda entry: [code.code for code in entry.service.procedure_codes]),
+            "retired": FilterField(
+                lambda entry: ["true" if entry.service.retirement else "false"],
+                values=frozenset({"true", "false"}),
+            ),
+            "text": FilterField(lambda entry: [entry.haystack], fold=True),
+        }
+
+
+def _caller(request: Any, call: Call) -> Caller:
+    return Caller(call.actor, request.request_id, call.traceparent)
+
+
+def _holds(first: PartialDate | None, last: PartialDate | None, day: Any) -> bool:
+    return (first is None or first.first_day() <= day) and (last is None or day <= last.last_day())
+
+
+def _plan_number(entry: ServiceEntry, programme: str) -> int:
+    """The place in the programme's plan; what has none comes last."""
+    for membership in entry.service.memberships:
+        if membership.programme == programme and membership.plan_number:
+            return membership.plan_number
+    return 1 << 30
+
+
+def _order(text: str, programme: str) -> Order[ServiceEntry]:
+    return parse_order(
+        text,
+        {
+            "plan_number": lambda entry: _plan_number(entry, programme),
+            "name": lambda entry: entry.service.id,
+            "display_name": lambda entry: entry.sort_key,
+            "update_time": lambda entry: entry.service.update_time.isoformat(),
+        },
+        lambda entry: entry.service.id,
+        default="plan_number" if programme else "name",
+    )
+
+
+def _rank(entry: ServiceEntry, query: str, phrase: str, words: tuple[str, ...]) -> int:
+    service = entry.service
+    name = fold(service.display_name)
+    numbers = {str(membership.plan_number) for membership in service.memberships}
+    exact = {service.id, service.alias, *service.former_aliases, *(code.code for code in service.procedure_codes)} - {
+        ""
+    }
+    if query in exact or query.lower() in exact or name == phrase or query in numbers:
+        return 0
+    if name.startswith(phrase):
+        return 1
+    return 2 if set(words) <= set(name.split()) else 3
