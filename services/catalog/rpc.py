@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from services.catalog import usecases, wire
 from services.catalog.domain import Naming
 from services.catalog.storage import CatalogWork, ServiceEntry, State
-from services.catalog.usecases import Caller, Done
+from services.catalog.usecases import Done
 from services.common.call import Call
 from services.common.dates import PartialDate, vietnam_day
 from services.common.endpoint import Endpoint
@@ -57,7 +57,7 @@ class Rpc(Endpoint[State, CatalogWork]):
 
     async def create_programme(self, request: pb.CreateProgrammeRequest, call: Call) -> bytes:
         """Add a programme."""
-        caller = _caller(request, call)
+        caller = call.caller(request)
         return await self._run(
             request,
             call,
@@ -67,7 +67,7 @@ class Rpc(Endpoint[State, CatalogWork]):
 
     async def update_programme(self, request: pb.UpdateProgrammeRequest, call: Call) -> bytes:
         """Change a programme."""
-        caller = _caller(request, call)
+        caller = call.caller(request)
         return await self._run(
             request,
             call,
@@ -134,7 +134,7 @@ class Rpc(Endpoint[State, CatalogWork]):
 
     async def create_service(self, request: pb.CreateServiceRequest, call: Call) -> bytes:
         """Add a service."""
-        caller = _caller(request, call)
+        caller = call.caller(request)
         return await self._run(
             request,
             call,
@@ -144,7 +144,7 @@ class Rpc(Endpoint[State, CatalogWork]):
 
     async def update_service(self, request: pb.UpdateServiceRequest, call: Call) -> bytes:
         """Change or name a service."""
-        caller = _caller(request, call)
+        caller = call.caller(request)
         evidence = wire.evidence_in(request.evidence)
         return await self._run(
             request,
@@ -155,7 +155,7 @@ class Rpc(Endpoint[State, CatalogWork]):
 
     async def retire_service(self, request: pb.RetireServiceRequest, call: Call) -> bytes:
         """Record that the procedure was abolished."""
-        caller = _caller(request, call)
+        caller = call.caller(request)
         date = wire.date_in(request.date, "date")
         return await self._run(
             request,
@@ -250,10 +250,6 @@ class Rpc(Endpoint[State, CatalogWork]):
             ),
             "text": FilterField(lambda entry: [entry.haystack], fold=True),
         }
-
-
-def _caller(request: Any, call: Call) -> Caller:
-    return Caller(call.actor, request.request_id, call.traceparent)
 
 
 def _holds(first: PartialDate | None, last: PartialDate | None, day: Any) -> bool:

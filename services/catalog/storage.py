@@ -11,12 +11,11 @@ from functools import cached_property
 from typing import Any
 
 from sqlalchemy import CheckConstraint, Connection, LargeBinary, Select, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 from services.catalog.domain import Programme, Service
-from services.common.db import Sequence64
+from services.common.db import Sequence64, table_of, upsert
 from services.common.journal import Head, Journal, Row
 from services.common.listing import Order
 from services.common.text import fold, sort_key
@@ -160,7 +159,7 @@ def names_of(entries: Iterable[ServiceEntry]) -> dict[str, str]:
 
 
 def _stored(table: type[SQLModel]) -> Select[Any]:
-    columns = table.__table__.c  # type: ignore[attr-defined]
+    columns = table_of(table).c
     return select(columns.body, columns.version, columns.update_actor).order_by(columns.id)
 
 
@@ -188,12 +187,7 @@ def catch_up(
     """Add what others committed after `state`, up to `head`; give it with their rows."""
     if (state.head.epoch, state.head.sequence) == (head.epoch, head.sequence):
         return state, []
-    rows: list[Row] = []
-    after = state.head.sequence
-    while after < head.sequence:
-        page = [row for row in journal.read(connection, after, 1000) if row.sequence <= head.sequence]
-        rows += page
-        after = page[-1].sequence
+    rows = journal.read_between(connection, state.head.sequence, head)
     return state.changed(head, *decode(rows)), rows
 
 
@@ -250,9 +244,9 @@ class CatalogWork(Work[State]):
 
     def flush(self) -> None:
         """Write changed programmes and services."""
-        _upsert(
+        upsert(
             self.connection,
-            ProgrammeRow,
+            table_of(ProgrammeRow),
             [
                 {
                     "id": entry.programme.id,
@@ -264,10 +258,11 @@ class CatalogWork(Work[State]):
                 }
                 for entry in self._programmes.values()
             ],
+            keys=("id",),
         )
-        _upsert(
+        upsert(
             self.connection,
-            ServiceRow,
+            table_of(ServiceRow),
             [
                 {
                     "id": entry.service.id,
@@ -280,6 +275,7 @@ class CatalogWork(Work[State]):
                 }
                 for entry in self._services.values()
             ],
+            keys=("id",),
         )
 
     def result(self) -> State:
@@ -287,12 +283,3 @@ class CatalogWork(Work[State]):
         if not self.rows:
             return self.state
         return self.state.changed(self.head, self._programmes.values(), self._services.values())
-
-
-def _upsert(connection: Connection, table: type[SQLModel], values: list[dict[str, Any]]) -> None:
-    if not values:
-        return
-    target = table.__table__  # type: ignore[attr-defined]
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(target)
-    changes = {name: insert.excluded[name] for name in values[0] if name != "id"}
-    connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=changes), values)

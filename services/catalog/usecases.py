@@ -15,16 +15,8 @@ from services.common.errors import Reason, Refusal
 from services.common.journal import Head, Row
 from services.common.resources import check_id, check_mask, parse_name
 from services.common.text import clean
+from services.common.writer import Caller
 from tiendo.catalog.v1 import events_pb2, programme_pb2, service_pb2
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks, under which request id and trace."""
-
-    actor: str
-    request_id: str
-    traceparent: str
 
 
 @dataclass(frozen=True, slots=True)

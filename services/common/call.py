@@ -25,6 +25,7 @@ from opentelemetry.trace import Span, StatusCode
 from services.common.errors import Kind, Reason, Refusal
 from services.common.telemetry import Telemetry, format_traceparent
 from services.common.text import nfc
+from services.common.writer import Caller
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 # The transport lets a little more through, so that a request over our limit gets our own answer.
@@ -48,6 +49,10 @@ class Call:
     traceparent: str
     deadline: float | None
     peer_cancelled: Callable[[], bool]
+
+    def caller(self, request: Any) -> Caller:
+        """Who asks for a command; `request` has a request_id."""
+        return Caller(self.actor, request.request_id, self.traceparent)
 
     def wait_seconds(self) -> float:
         """How long it may wait for a revision: until 100 ms before its deadline, or 5 s."""

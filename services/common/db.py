@@ -5,7 +5,7 @@ fail half-way because a reader was turned into a writer; a read transaction neve
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +15,23 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import BigInteger, Connection, DateTime, Dialect, Engine, Integer, MetaData, create_engine, event, text
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    Integer,
+    MetaData,
+    Table,
+    create_engine,
+    event,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.types import TypeDecorator
+from sqlmodel import SQLModel
 
 # SQLite counts rows fastest when the key is its own rowid, which only INTEGER is.
 Sequence64 = BigInteger().with_variant(Integer(), "sqlite")
@@ -92,6 +106,21 @@ def read_transaction(engine: Engine) -> Iterator[Connection]:
             connection = connection.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901
         with connection.begin():
             yield connection
+
+
+def table_of(row: type[SQLModel]) -> Table:
+    """Give the table that a row class describes, for statements that make no objects."""
+    table: Table = row.__table__  # type: ignore[attr-defined]
+    return table
+
+
+def upsert(connection: Connection, table: Table, values: Sequence[dict[str, Any]], *, keys: Sequence[str]) -> None:
+    """Insert rows, or change those whose `keys` are there already; each row names the same columns."""
+    if not values:
+        return
+    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+    changes = {name: insert.excluded[name] for name in values[0] if name not in keys}
+    connection.execute(insert.on_conflict_do_update(index_elements=list(keys), set_=changes), list(values))
 
 
 def _scripts(service: str, connection: Connection | None = None) -> Config:

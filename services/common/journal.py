@@ -181,6 +181,14 @@ class Journal:
         )
         return [Row(epoch, row.sequence, row.digest, row.payload) for row in connection.execute(statement)]
 
+    def read_between(self, connection: Connection, after: int, head: Head) -> list[Row]:
+        """Give every row after a sequence, up to a head of the same epoch."""
+        rows: list[Row] = []
+        while after < head.sequence:
+            rows += self.read(connection, after, min(1000, head.sequence - after))
+            after = rows[-1].sequence
+        return rows
+
     def first_sequence(self, connection: Connection) -> int:
         """Give the first retained row's number; the next one's when none is retained."""
         first = connection.execute(select(self._rows.c.sequence).order_by(self._rows.c.sequence).limit(1)).scalar()

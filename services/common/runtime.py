@@ -9,7 +9,7 @@ import contextlib
 import os
 import secrets
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -123,8 +123,9 @@ class Runtime(Generic[S, W]):
         rpc: object,
         feeds: Sequence[Feed] = (),
         parts: Sequence[Part] = (),
+        jobs: Sequence[Coroutine[Any, Any, None]] = (),
     ) -> None:
-        """Serve until `stopping` is set, then end in order. Raises PortTakenError."""
+        """Serve until `stopping` is set, then end in order. `jobs` run meanwhile. Raises PortTakenError."""
         setting = f"TIENDO_{self.service.upper()}_PORT"
         if self.own.port and not self.shared.reuse_port:
             check_port(self.shared.host, self.own.port, setting)
@@ -138,7 +139,8 @@ class Runtime(Generic[S, W]):
         self.broker.start()
         self.writer.start()
         self._tasks = [
-            asyncio.create_task(job) for job in (self.relay.run(), self._follow(), *(feed.run() for feed in feeds))
+            asyncio.create_task(job)
+            for job in (self.relay.run(), self._follow(), *(feed.run() for feed in feeds), *jobs)
         ]
         self.bound_port = await server.start(self.shared.host, self.own.port)
         log.info("serving", address=f"{self.shared.host}:{self.bound_port}", sequence=self.live.current.head.sequence)

@@ -32,6 +32,15 @@ S = TypeVar("S", bound=State)
 log = structlog.get_logger("writer")
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks for a command, under which request id and trace; each may be empty."""
+
+    actor: str
+    request_id: str = ""
+    traceparent: str = ""
+
+
 class Work(ABC, Generic[S]):
     """One transaction's working set: the state it decides on, and what it will write.
 

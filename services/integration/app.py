@@ -1,0 +1,54 @@
+"""Integration's composition root: what is wired to what.
+
+Invariant: the only module that knows all the others; nothing is opened before `serve`.
+"""
+
+import asyncio
+
+from services.common.config import Settings
+from services.common.runtime import Peer, Runtime
+from services.integration import consumers, storage, usecases, wire
+from services.integration.config import IntegrationSettings
+from services.integration.rpc import Rpc
+from services.integration.storage import CATALOG, IntegrationWork, State
+from tiendo.integration.v1 import integration_service_pb2
+
+DESCRIPTOR = integration_service_pb2.DESCRIPTOR.services_by_name["IntegrationService"]
+
+
+async def serve(shared: Settings, own: IntegrationSettings, stopping: asyncio.Event) -> None:
+    """Serve until `stopping` is set. Raises SchemaError, PortTakenError."""
+    runtime: Runtime[State, IntegrationWork] = Runtime(
+        "integration",
+        shared,
+        own,
+        storage.journal,
+        journal_name="integration",
+        stream="TIENDO_INTEGRATION",
+        load=lambda connection: storage.load(connection, usecases.stored_entry),
+        begin=IntegrationWork,
+        catch_up=lambda connection, state, head: storage.catch_up(connection, state, head, usecases.decode),
+        publication=wire.publication,
+    )
+    rpc = Rpc(
+        runtime.live,
+        runtime.writer,
+        runtime.reached,
+        engine=runtime.engine,
+        journal=storage.journal,
+        journal_name="integration",
+        clock=runtime.clock,
+        default_programme=shared.default_programme,
+    )
+    peer = Peer(shared.address_of(CATALOG), consumers.CATALOG_SERVICE)
+    rpc.feed = consumers.catalog_feed(runtime, peer, shared)
+    try:
+        await runtime.serve(
+            stopping,
+            descriptor=DESCRIPTOR,
+            rpc=rpc,
+            feeds=[rpc.feed],
+            jobs=[consumers.resume_when_attached(runtime, rpc.feed)],
+        )
+    finally:
+        await peer.close()

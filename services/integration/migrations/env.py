@@ -1,0 +1,8 @@
+"""Runs the migrations of integration on the connection that `tiendo migrate` holds."""
+
+from alembic import context
+
+from services.common.db import run_migrations
+from services.integration.storage import metadata
+
+run_migrations(context, metadata)

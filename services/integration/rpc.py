@@ -1,0 +1,285 @@
+"""Integration's endpoints: unpack, use case or state, pack.
+
+Invariant: NOT_FOUND for a service is said only after the catalog's head was reached.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+
+from services.common.call import Call
+from services.common.endpoint import Endpoint
+from services.common.envelope import chunk
+from services.common.errors import Reason, Refusal
+from services.common.feed import Feed, FeedHaltedError, PeerUnavailableError
+from services.common.listing import FilterField, page, parse_filter, parse_order, query_hash
+from services.common.resources import parse_name
+from services.integration import domain, usecases, wire
+from services.integration.storage import CATALOG, Entry, IntegrationWork, State
+from services.integration.usecases import Done, Told
+from tiendo.integration.v1 import integration_service_pb2 as pb
+
+_DEFAULT_PAGE = 50
+_MOST_A_PAGE = 1000
+_EVERY = "programmes/-"
+
+T = TypeVar("T")
+
+
+class Rpc(Endpoint[State, IntegrationWork]):
+    """tiendo.integration.v1.IntegrationService."""
+
+    feed: Feed
+    """The catalog's feed; set by the composition root."""
+
+    def revisions(self, state: State) -> list[str]:
+        """Own journal first, then the catalog's."""
+        return [self.revision_of(state.head), *self.reached.revisions(CATALOG)]
+
+    async def get_integration(self, request: pb.GetIntegrationRequest, call: Call) -> bytes:
+        """One integration, by service id or alias."""
+        await self.read(request.at_least, call)
+        entry = await self._sure(call, lambda: _call_of(lambda: self._find(request.name, "name")))
+        return entry.chunk + self._tail(self.live.current, 2)
+
+    async def list_integrations(self, request: pb.ListIntegrationsRequest, call: Call) -> bytes:
+        """Integrations in pages."""
+        state = await self.read(request.at_least, call)
+        programme = ""
+        if request.programme != _EVERY:
+            programme = parse_name(request.programme, "programmes", "programme", default=self.default_programme)
+        order = parse_order(request.order_by, _ORDERS, lambda entry: entry.integration.service_id, default="name")
+        entries, keys = state.sorted(programme, order)
+        if request.filter:
+            matches = parse_filter(request.filter, _FIELDS)
+            found = [index for index, entry in enumerate(entries) if matches(entry)]
+            entries, keys = [entries[index] for index in found], [keys[index] for index in found]
+        cut = page(
+            keys,
+            page_size=request.page_size,
+            page_token=request.page_token,
+            query_hash=query_hash("integrations", programme, request.filter, order.text),
+            default_size=_DEFAULT_PAGE,
+            max_size=_MOST_A_PAGE,
+            descending=order.descending,
+        )
+        rest = pb.ListIntegrationsResponse(next_page_token=cut.next_page_token, total_size=len(entries))
+        chunks = b"".join([entry.chunk for entry in entries[cut.start : cut.stop]])
+        return chunks + rest.SerializeToString() + self._tail(state, 4)
+
+    async def list_transitions(self, request: pb.ListTransitionsRequest, call: Call) -> Message:
+        """Give the history of one integration, corrections marked."""
+        await self.read(request.at_least, call)
+        entry = await self._sure(call, lambda: _call_of(lambda: self._find(request.parent, "parent")))
+        integration_id = entry.integration.service_id
+        entries = await asyncio.to_thread(usecases.history, self.engine, integration_id)
+        cut = page(
+            [(kept.number,) for kept in entries],
+            page_size=request.page_size,
+            page_token=request.page_token,
+            query_hash=query_hash("transitions", integration_id),
+            default_size=_DEFAULT_PAGE,
+            max_size=_MOST_A_PAGE,
+        )
+        return pb.ListTransitionsResponse(
+            transitions=entries[cut.start : cut.stop],
+            next_page_token=cut.next_page_token,
+            total_size=len(entries),
+            revisions=self.revisions(self.live.current),
+        )
+
+    async def advance_integration(self, request: pb.AdvanceIntegrationRequest, call: Call) -> bytes:
+        """Move to a later stage."""
+        stage = wire.known(request.stage, domain.Stage, "stage")
+        return await self._step(request, call, domain.advance, pb.AdvanceIntegrationResponse, stage)
+
+    async def revert_integration(self, request: pb.RevertIntegrationRequest, call: Call) -> bytes:
+        """Move back to an earlier stage."""
+        stage = wire.known(request.stage, domain.Stage, "stage")
+        return await self._step(request, call, domain.revert, pb.RevertIntegrationResponse, stage)
+
+    async def block_integration(self, request: pb.BlockIntegrationRequest, call: Call) -> bytes:
+        """Record that work is held up."""
+        return await self._step(request, call, domain.block, pb.BlockIntegrationResponse)
+
+    async def unblock_integration(self, request: pb.UnblockIntegrationRequest, call: Call) -> bytes:
+        """Record that work goes on."""
+        return await self._step(request, call, domain.unblock, pb.UnblockIntegrationResponse)
+
+    async def suspend_integration(self, request: pb.SuspendIntegrationRequest, call: Call) -> bytes:
+        """Record that what was live is off."""
+        return await self._step(request, call, domain.suspend, pb.SuspendIntegrationResponse)
+
+    async def resume_integration(self, request: pb.ResumeIntegrationRequest, call: Call) -> bytes:
+        """Record that it is live again."""
+        return await self._step(request, call, domain.resume, pb.ResumeIntegrationResponse)
+
+    async def withdraw_integration(self, request: pb.WithdrawIntegrationRequest, call: Call) -> bytes:
+        """Take it out of the plan."""
+        return await self._step(request, call, domain.withdraw, pb.WithdrawIntegrationResponse)
+
+    async def reinstate_integration(self, request: pb.ReinstateIntegrationRequest, call: Call) -> bytes:
+        """Put it back into the plan."""
+        return await self._step(request, call, domain.reinstate, pb.ReinstateIntegrationResponse)
+
+    async def correct_transition(self, request: pb.CorrectTransitionRequest, call: Call) -> bytes:
+        """Re-date or annul an earlier entry."""
+        told = usecases.told_of(request)
+        if request.transition < 0:
+            raise Refusal(Reason.INVALID_VALUE, "is below 0; give an entry's number, or 0", field="transition")
+        caller = call.caller(request)
+        return await self._run(
+            request,
+            call,
+            lambda work: usecases.correct(work, told, request.transition, caller, annul=request.annul),
+            pb.CorrectTransitionResponse,
+        )
+
+    async def set_connection_check(self, request: pb.SetConnectionCheckRequest, call: Call) -> bytes:
+        """Record how a connection check stands."""
+        told = Told(
+            request.name,
+            wire.date_in(request.date, "date"),
+            "",
+            wire.evidence_in(request.evidence),
+            request.etag,
+        )
+        check = wire.known(request.check, domain.Check, "check")
+        state = wire.known(request.state, domain.CheckState, "state")
+        caller = call.caller(request)
+        return await self._run(
+            request,
+            call,
+            lambda work: usecases.set_check(work, told, check, state, caller),
+            pb.SetConnectionCheckResponse,
+        )
+
+    async def set_portal_link(self, request: pb.SetPortalLinkRequest, call: Call) -> bytes:
+        """Record or remove a portal link."""
+        told = Told(request.name, None, "", (), request.etag)
+        portal = wire.known(request.portal, domain.Portal, "portal")
+        caller = call.caller(request)
+        return await self._run(
+            request,
+            call,
+            lambda work: usecases.set_portal_link(work, told, portal, request.uri, caller),
+            pb.SetPortalLinkResponse,
+        )
+
+    async def batch_advance_integrations(self, request: pb.BatchAdvanceIntegrationsRequest, call: Call) -> bytes:
+        """Advance many, all or nothing."""
+        if not 1 <= len(request.requests) <= _MOST_A_PAGE:
+            raise Refusal(
+                Reason.TOO_MANY if request.requests else Reason.MISSING_VALUE,
+                f"{len(request.requests)} steps; give 1 to {_MOST_A_PAGE}",
+                field="requests",
+                metadata={"limit": str(_MOST_A_PAGE), "count": str(len(request.requests))},
+            )
+        steps = usecases.told_in_batch(request.requests)
+        caller = call.caller(request)
+
+        def decide(work: IntegrationWork) -> Message:
+            done = usecases.batch_advance(work, steps, caller)
+            reply = pb.BatchAdvanceIntegrationsResponse.FromString(b"".join(chunk(1, one.message) for one in done))
+            reply.revision = self.revision_of(done[-1].place)
+            return reply
+
+        return await self._sure(call, lambda: self.command(request, call, decide))
+
+    async def _step(
+        self,
+        request: Any,
+        call: Call,
+        step: usecases.Step,
+        response: type[Message],
+        *stage: domain.Stage,
+    ) -> bytes:
+        told = usecases.told_of(request)
+        caller = call.caller(request)
+        return await self._run(
+            request,
+            call,
+            lambda work: usecases.take_step(work, step, told, caller, *stage),
+            response,
+        )
+
+    async def _run(
+        self,
+        request: Any,
+        call: Call,
+        verb: Callable[[IntegrationWork], Done],
+        response: type[Message],
+    ) -> bytes:
+        def decide(work: IntegrationWork) -> Message:
+            done = verb(work)
+            reply: Any = response.FromString(chunk(1, done.message))
+            reply.revision = self.revision_of(done.place)
+            if done.transition is not None:
+                reply.transition.CopyFrom(done.transition)
+            if done.corrected is not None:
+                reply.corrected.CopyFrom(done.corrected)
+            answer: Message = reply
+            return answer
+
+        return await self._sure(call, lambda: self.command(request, call, decide))
+
+    async def _sure(self, call: Call, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask; where there is no such integration, catch up with the catalog's head first and ask again."""
+        try:
+            return await ask()
+        except Refusal as refusal:
+            if refusal.reason is not Reason.INTEGRATION_NOT_FOUND:
+                raise
+        try:
+            await self.feed.catch_up(call.wait_seconds())
+        except (PeerUnavailableError, FeedHaltedError, TimeoutError):
+            raise Refusal(
+                Reason.PEER_UNAVAILABLE,
+                "this integration is not known here, and the catalog does not answer whether the service exists; try again",
+                field="name",
+                metadata={"peer": CATALOG},
+                retry_seconds=1,
+            ) from None
+        return await ask()
+
+    def _find(self, name: str, field: str) -> Entry:
+        entry = self.live.current.find(parse_name(name, "integrations", field))
+        if entry is None:
+            raise usecases.not_found(name, field)
+        return entry
+
+    def _tail(self, state: State, field: int) -> bytes:
+        return b"".join(chunk(field, revision.encode()) for revision in self.revisions(state))
+
+
+async def _call_of(found: Callable[[], T]) -> T:
+    return found()
+
+
+_ORDERS: dict[str, Callable[[Entry], str | int]] = {
+    "name": lambda entry: entry.integration.service_id,
+    "stage": lambda entry: int(entry.integration.stage),
+    "update_time": lambda entry: entry.integration.update_time.isoformat(),
+    "display_name": lambda entry: entry.sort_key,
+}
+_FIELDS: dict[str, FilterField[Entry]] = {
+    "stage": FilterField(
+        lambda entry: [entry.integration.stage.name],
+        values=frozenset(stage.name for stage in domain.Stage),
+    ),
+    "condition": FilterField(
+        lambda entry: [entry.integration.condition.name],
+        values=frozenset(condition.name for condition in domain.Condition),
+    ),
+    "naming": FilterField(
+        lambda entry: ["NAMED" if entry.integration.display_name else "SLOT"],
+        values=frozenset({"NAMED", "SLOT"}),
+    ),
+    "check": FilterField(
+        lambda entry: [f"{check.check.name}:{check.state.name}" for check in entry.integration.checks],
+        values=frozenset(f"{check.name}:{state.name}" for check in domain.Check for state in domain.CheckState),
+    ),
+    "text": FilterField(lambda entry: [entry.haystack], fold=True),
+}

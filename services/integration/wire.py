@@ -1,0 +1,291 @@
+"""Between integration's values and its contract: resources, events, subjects, and what is read of the catalog's events.
+
+Invariant: reading what was written gives the same value; an etag changes exactly with its resource's version.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import Any, TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.common.dates import EffectiveDate, PartialDate
+from services.common.envelope import cloud_event, token
+from services.common.errors import Reason, Refusal
+from services.common.journal import Row
+from services.common.relay import Publication
+from services.common.resources import etag
+from services.integration import domain
+from services.integration.domain import Integration, Transition, TransitionKind
+from tiendo.catalog.v1 import events_pb2 as catalog_events_pb2
+from tiendo.common.v1 import date_pb2, provenance_pb2
+from tiendo.integration.v1 import events_pb2, integration_pb2, transition_pb2
+
+EVENT_OF_KIND = {
+    TransitionKind.ADVANCED: "integration_advanced",
+    TransitionKind.REVERTED: "integration_reverted",
+    TransitionKind.BLOCKED: "integration_blocked",
+    TransitionKind.UNBLOCKED: "integration_unblocked",
+    TransitionKind.SUSPENDED: "integration_suspended",
+    TransitionKind.RESUMED: "integration_resumed",
+    TransitionKind.WITHDRAWN: "integration_withdrawn",
+    TransitionKind.REINSTATED: "integration_reinstated",
+    TransitionKind.CORRECTED: "transition_corrected",
+}
+_TYPES = {"connection_check_set": "connection_check.set", "portal_link_set": "portal_link.set"}
+
+E = TypeVar("E", bound=IntEnum)
+
+
+def known(number: int, words: type[E], field: str) -> E:
+    """Read an enum of a request. Raises Refusal MISSING_VALUE for 0, UNKNOWN_VALUE for a number this version lacks."""
+    offered = ", ".join(word.name for word in words)
+    if number == 0:
+        raise Refusal(Reason.MISSING_VALUE, f"is not given; give one of {offered}", field=field)
+    try:
+        return words(number)
+    except ValueError:
+        raise Refusal(
+            Reason.UNKNOWN_VALUE,
+            f"{number} is not known to this version; give one of {offered}",
+            field=field,
+            metadata={"value": str(number)},
+        ) from None
+
+
+def date_in(message: date_pb2.EffectiveDate, field: str) -> EffectiveDate | None:
+    """Read an effective date; None when none is given. Raises Refusal INVALID_DATE, MISSING_VALUE."""
+    date = message.date
+    if not (date.year or date.month or date.day):
+        if message.at_latest:
+            raise Refusal(Reason.MISSING_VALUE, "at_latest needs a date", field=f"{field}.date")
+        return None
+    return EffectiveDate(PartialDate.of(date.year, date.month, date.day, field=f"{field}.date"), message.at_latest)
+
+
+def date_out(effective: EffectiveDate | None) -> date_pb2.EffectiveDate | None:
+    """Write an effective date."""
+    if effective is None:
+        return None
+    date = effective.date
+    return date_pb2.EffectiveDate(
+        date=date_pb2.PartialDate(year=date.year, month=date.month, day=date.day),
+        at_latest=effective.at_latest,
+    )
+
+
+def evidence_in(entries: Iterable[provenance_pb2.Evidence]) -> tuple[domain.Evidence, ...]:
+    """Read evidence."""
+    return tuple(domain.Evidence(entry.document_number, entry.link, entry.note) for entry in entries)
+
+
+def _evidence_out(entries: Iterable[domain.Evidence]) -> list[provenance_pb2.Evidence]:
+    return [
+        provenance_pb2.Evidence(document_number=entry.document_number, link=entry.link, note=entry.note)
+        for entry in entries
+    ]
+
+
+def integration_etag(integration: Integration) -> str:
+    """Give the etag of an integration's version."""
+    return etag(f"{integration.name}/{integration.version}/{integration.create_time.isoformat()}".encode())
+
+
+def check_out(check: domain.ConnectionCheck) -> integration_pb2.ConnectionCheck:
+    """Write a connection check."""
+    return integration_pb2.ConnectionCheck(
+        check=int(check.check),  # type: ignore[arg-type]
+        state=int(check.state),  # type: ignore[arg-type]
+        date=date_out(check.date),
+        evidence=_evidence_out(check.evidence),
+    )
+
+
+def integration_out(
+    integration: Integration,
+    programmes: Sequence[str],
+    former_aliases: Sequence[str],
+) -> integration_pb2.Integration:
+    """Write an integration."""
+    message = integration_pb2.Integration(
+        name=integration.name,
+        stage=int(integration.stage),  # type: ignore[arg-type]
+        condition=int(integration.condition),  # type: ignore[arg-type]
+        effective_date=date_out(integration.effective_date),
+        etag=integration_etag(integration),
+        service=f"services/{integration.service_id}",
+        checks=[check_out(check) for check in integration.checks],
+        portal_links=[
+            integration_pb2.PortalLink(portal=int(link.portal), uri=link.uri)  # type: ignore[arg-type]
+            for link in integration.portal_links
+        ],
+        transition_count=integration.transition_count,
+        reason=integration.reason,
+        update_actor=integration.update_actor,
+        alias=integration.alias,
+        display_name=integration.display_name,
+        programmes=[f"programmes/{programme}" for programme in programmes],
+        former_aliases=former_aliases,
+    )
+    message.create_time.FromDatetime(integration.create_time)
+    message.update_time.FromDatetime(integration.update_time)
+    return message
+
+
+def integration_of(message: integration_pb2.Integration, version: int) -> Integration:
+    """Read a stored integration. `version` is the journal row of its last change."""
+    return Integration(
+        service_id=message.name.removeprefix("integrations/"),
+        stage=domain.Stage(message.stage),
+        condition=domain.Condition(message.condition),
+        effective_date=date_in(message.effective_date, "effective_date"),
+        checks=tuple(
+            domain.ConnectionCheck(
+                domain.Check(check.check),
+                domain.CheckState(check.state),
+                date_in(check.date, "date"),
+                evidence_in(check.evidence),
+            )
+            for check in message.checks
+        ),
+        portal_links=tuple(domain.PortalLink(domain.Portal(link.portal), link.uri) for link in message.portal_links),
+        transition_count=message.transition_count,
+        reason=message.reason,
+        create_time=_instant(message.create_time),
+        update_time=_instant(message.update_time),
+        update_actor=message.update_actor,
+        version=version,
+        alias=message.alias,
+        display_name=message.display_name,
+    )
+
+
+def programmes_of(message: integration_pb2.Integration) -> tuple[str, ...]:
+    """Give the ids of the programmes that count it."""
+    return tuple(name.removeprefix("programmes/") for name in message.programmes)
+
+
+def transition_out(integration_id: str, entry: Transition) -> transition_pb2.Transition:
+    """Write an entry of a history."""
+    message = transition_pb2.Transition(
+        name=f"integrations/{integration_id}/transitions/{entry.number}",
+        number=entry.number,
+        kind=int(entry.kind),  # type: ignore[arg-type]
+        from_stage=int(entry.from_stage),  # type: ignore[arg-type]
+        to_stage=int(entry.to_stage),  # type: ignore[arg-type]
+        from_condition=int(entry.from_condition),  # type: ignore[arg-type]
+        to_condition=int(entry.to_condition),  # type: ignore[arg-type]
+        effective_date=date_out(entry.effective_date),
+        reason=entry.reason,
+        evidence=_evidence_out(entry.evidence),
+        actor=entry.actor,
+        annulled_by=entry.annulled_by,
+        redated_by=entry.redated_by,
+    )
+    if entry.correction is not None:
+        message.correction.transition = entry.correction.transition
+        message.correction.annul = entry.correction.annul
+    message.recorded_time.FromDatetime(entry.recorded_time)
+    return message
+
+
+def transition_of(message: transition_pb2.Transition) -> Transition:
+    """Read a stored entry of a history."""
+    correction = None
+    if message.HasField("correction"):
+        correction = domain.Correction(message.correction.transition, message.correction.annul)
+    return Transition(
+        number=message.number,
+        kind=TransitionKind(message.kind),
+        from_stage=domain.Stage(message.from_stage),
+        to_stage=domain.Stage(message.to_stage),
+        from_condition=domain.Condition(message.from_condition),
+        to_condition=domain.Condition(message.to_condition),
+        effective_date=date_in(message.effective_date, "effective_date"),
+        reason=message.reason,
+        evidence=evidence_in(message.evidence),
+        actor=message.actor,
+        recorded_time=_instant(message.recorded_time),
+        correction=correction,
+    )
+
+
+def _instant(timestamp: Timestamp) -> datetime:
+    return timestamp.ToDatetime(tzinfo=UTC)
+
+
+def event_name(event: events_pb2.IntegrationEvent) -> str:
+    """The event's word in a subject, `integration_advanced`."""
+    return event.WhichOneof("event") or "unknown"
+
+
+def event_type(name: str) -> str:
+    """The CloudEvents type of an event's word: resource, a dot, what happened to it."""
+    return "tiendo.integration.v1." + _TYPES.get(name, name.replace("_", ".", 1))
+
+
+def event_of(row: Row) -> events_pb2.IntegrationEvent:
+    """Read a row of our own journal."""
+    return events_pb2.IntegrationEvent.FromString(row.payload)
+
+
+def change_words(event: events_pb2.IntegrationEvent) -> str:
+    """Say in a few words what an event changed, for whoever comes with a stale etag."""
+    name = event_name(event)
+    if name == "connection_check_set":
+        check = event.connection_check_set.check
+        word = domain.Check(check.check).name
+        return f"check {word}: {domain.CheckState(check.state).name}"
+    if name == "portal_link_set":
+        return f"portal link {domain.Portal(event.portal_link_set.link.portal).name}"
+    if name in {"integration_created", "integration_described"}:
+        return "described anew by the catalog"
+    if name == "transition_corrected":
+        return f"entry {event.transition_corrected.corrected.number} corrected"
+    stage = domain.Stage(event.integration.stage).name
+    condition = domain.Condition(event.integration.condition)
+    return f"stage: {stage}" if condition is domain.Condition.ACTIVE else f"condition: {condition.name}"
+
+
+def publication(row: Row) -> Publication:
+    """Word a journal row as it is published."""
+    event = event_of(row)
+    event.digest = row.digest
+    name = event_name(event)
+    service = event.integration.service
+    body = cloud_event(event, source="/tiendo/integration", type=event_type(name), subject=service)
+    headers = {"traceparent": event.traceparent} if event.traceparent else {}
+    return Publication(f"tiendo.integration.v1.{name}.{token(service.removeprefix('services/'))}", body, headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What the catalog tells of a service."""
+
+    service_id: str
+    alias: str
+    former_aliases: tuple[str, ...]
+    display_name: str
+    programmes: tuple[str, ...]
+
+
+def description_of(row: Row) -> tuple[Description | None, str, str]:
+    """Read a catalog row: what it tells of a service (None for other rows), its actor and its trace.
+
+    Raises ValueError for a row that cannot be read.
+    """
+    event = catalog_events_pb2.CatalogEvent.FromString(row.payload)
+    name = event.WhichOneof("event")
+    if name is None:
+        return None, event.actor, event.traceparent
+    service: Any = getattr(getattr(event, name), "service", None)
+    if service is None:
+        return None, event.actor, event.traceparent
+    service_id = service.name.removeprefix("services/")
+    if not service_id:
+        raise ValueError("the service has no name")
+    programmes = tuple(entry.programme.removeprefix("programmes/") for entry in service.memberships)
+    told = Description(service_id, service.alias, tuple(service.former_aliases), service.display_name, programmes)
+    return told, event.actor, event.traceparent
