@@ -25,6 +25,7 @@ from services.common import db
 from services.common.broker import Broker
 from services.common.call import TRANSPORT_BYTES, Calls
 from services.common.config import ServiceSettings, Settings, SettingsError, check_environment, explain
+from services.common.errors import Refusal
 from services.common.feed import EpochChangedError, Feed, FeedState, PeerUnavailableError
 from services.common.health import Health, Part
 from services.common.journal import Head, Journal, Row, utc_now
@@ -94,7 +95,6 @@ class Runtime(Generic[S, W]):
         self.service, self.shared, self.own, self.journal, self.clock = service, shared, own, journal, clock
         self.engine = db.open_engine(own.database(service, shared))
         check_schema(self.engine, service)
-        self._catch_up = catch_up
         self.reached = Reached()
         with db.read_transaction(self.engine) as connection:
             first = load(connection)
@@ -177,20 +177,12 @@ class Runtime(Generic[S, W]):
         while True:
             await asyncio.sleep(self.shared.follow_seconds)
             try:
-                state, rows = await asyncio.to_thread(self._look)
-            except Exception as failure:
-                if not self._database_reason:
-                    log.warning("database away", exc_info=failure)
+                # A command that does nothing still takes the head's lock and adds what others committed.
+                await self.writer.run(lambda _work: None)
+            except Refusal:
                 self._database_reason = "the database does not answer; start it or mend its address"
-                continue
-            self._database_reason = ""
-            if rows:
-                self.live.advance(state, rows)
-
-    def _look(self) -> tuple[S, list[Row]]:
-        state = self.live.current
-        with db.read_transaction(self.engine) as connection:
-            return self._catch_up(connection, state, self.journal.read_head(connection))
+            else:
+                self._database_reason = ""
 
 
 def _feed_reason(feed: Feed) -> Callable[[], str]:

@@ -148,6 +148,10 @@ class Live(Generic[S]):
         """Show a newer state and the rows that led to it; an older one is dropped. Called on the event loop only."""
         if state.head.epoch == self.current.head.epoch and state.head.sequence < self.current.head.sequence:
             return
+        if state is self.current and not rows:
+            return
+        if state.head.epoch != self.current.head.epoch:
+            self.tail = Tail(state.head)
         self.current = state
         self.tail.extend(rows)
         self._reached.move(self._journal, state.head.epoch, state.head.sequence)

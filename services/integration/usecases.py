@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 from google.protobuf.message import DecodeError
+from sqlalchemy import Engine
 
 from services.common.dates import EffectiveDate, iso_instant, vietnam_day
 from services.common.db import open_engine, read_transaction, write_transaction
@@ -21,7 +22,6 @@ from services.common.writer import Caller
 from services.integration import domain, storage, wire
 from services.integration.domain import Integration, Transition
 from services.integration.storage import CATALOG, Entry, IntegrationWork, catalog_revision
-from sqlalchemy import Engine
 from tiendo.integration.v1 import events_pb2, integration_pb2, transition_pb2
 from tiendo.integration.v1 import integration_service_pb2 as pb
 

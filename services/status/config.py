@@ -1,0 +1,17 @@
+"""Settings of the status service: `TIENDO_STATUS_…`.
+
+Invariant: every value is checked before anything starts.
+"""
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from services.common.config import ServiceSettings
+
+
+class StatusSettings(ServiceSettings):
+    """What is set for this service alone."""
+
+    model_config = SettingsConfigDict(env_prefix="TIENDO_STATUS_", frozen=True)
+
+    port: int = Field(default=7103, ge=0, le=65535, description="Port of its gRPC endpoint.")

@@ -1,0 +1,115 @@
+"""Follows catalog and integration, and rebuilds from them.
+
+Invariant: each source is folded by itself, in its own order; an integration row waits for the catalog row it was decided on.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+
+from services.common.config import ServiceSettings, Settings, SettingsError
+from services.common.envelope import header_of, split_events, unseal
+from services.common.feed import Checkpoint, Feed, PeerUnavailableError
+from services.common.journal import Row
+from services.common.runtime import Peer, Runtime
+from services.status import usecases
+from services.status.storage import SOURCES, State, StatusWork
+from tiendo.catalog.v1 import catalog_service_pb2
+from tiendo.catalog.v1 import events_pb2 as catalog_events_pb2
+from tiendo.integration.v1 import events_pb2 as integration_events_pb2
+from tiendo.integration.v1 import integration_service_pb2
+
+SERVICES: dict[str, ServiceDescriptor] = {
+    "catalog": catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"],
+    "integration": integration_service_pb2.DESCRIPTOR.services_by_name["IntegrationService"],
+}
+_EVENTS: dict[str, type[Message]] = {
+    "catalog": catalog_events_pb2.CatalogEvent,
+    "integration": integration_events_pb2.IntegrationEvent,
+}
+_REMEDY = "Look at the source; if it was replaced or restored on purpose, run `tiendo status rebuild`."
+
+
+class Feeds:
+    """The feeds of both sources, and what keeps them in step with the state."""
+
+    def __init__(self, runtime: Runtime[State, StatusWork], peers: dict[str, Peer], shared: Settings) -> None:
+        self._runtime = runtime
+        self.all = {source: self._feed(source, peers[source], shared) for source in SOURCES}
+        self._generation = runtime.live.current.generation
+        runtime.live.on_change(self._on_change)
+        self._tell()
+
+    def _feed(self, source: str, peer: Peer, shared: Settings) -> Feed:
+        runtime = self._runtime
+
+        async def apply(rows: Sequence[Row]) -> Checkpoint:
+            def follow(work: StatusWork) -> Checkpoint:
+                return usecases.follow_source(work, source, rows)
+
+            with runtime.telemetry.follow_span(f"follow {source}", [_traceparent(source, row) for row in rows]):
+                reached: Checkpoint = await runtime.writer.run(follow)
+            return reached
+
+        return Feed(
+            source=source,
+            broker=runtime.broker,
+            subject=f"tiendo.{source}.v1.>",
+            event_type=_EVENTS[source],
+            list_events=peer.list_events,
+            apply=apply,
+            checkpoint=runtime.live.current.checkpoint(source),
+            compare_seconds=shared.compare_seconds,
+            remedy=_REMEDY,
+            clock=runtime.clock,
+        )
+
+    def _on_change(self) -> None:
+        state = self._runtime.live.current
+        if state.generation != self._generation:
+            self._generation = state.generation
+            for source, feed in self.all.items():
+                feed.reset(state.checkpoint(source))
+        self._tell()
+        self.all["integration"].poke()
+
+    def _tell(self) -> None:
+        state = self._runtime.live.current
+        for source in SOURCES:
+            place = state.checkpoint(source)
+            self._runtime.reached.move(source, place.epoch, place.sequence)
+
+
+async def rebuild(shared: Settings, own: ServiceSettings) -> str:
+    """Read both journals from their start and put the read model together anew; give a sentence that says what was done."""
+    followed = {source: await _read_all(shared, source) for source in SOURCES}
+    return await asyncio.to_thread(usecases.rebuild, own.database("status", shared), followed)
+
+
+async def _read_all(shared: Settings, source: str) -> list[Row]:
+    peer = Peer(shared.address_of(source), SERVICES[source])
+    rows: list[Row] = []
+    try:
+        while True:
+            answer = await peer.list_events(rows[-1].sequence if rows else 0, rows[-1].epoch if rows else "", 1000)
+            events, _ = split_events(answer)
+            if not events:
+                return rows
+            for sealed in events:
+                payload, digest = unseal(sealed)
+                header = header_of(payload)
+                rows.append(Row(header.epoch, header.sequence, digest, payload))
+    except PeerUnavailableError as away:
+        raise SettingsError(f"{source} cannot be read: {away}; start it, then run this again") from None
+    finally:
+        await peer.close()
+
+
+def _traceparent(source: str, row: Row) -> str:
+    try:
+        event = _EVENTS[source].FromString(row.payload)
+    except DecodeError:
+        return ""
+    return str(event.traceparent)  # type: ignore[attr-defined]

@@ -1,0 +1,259 @@
+"""Status's endpoints: unpack, count or watch, pack.
+
+Invariant: an answer comes from one state, and names the revisions that state is current through.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from datetime import date, datetime
+from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
+
+from services.common.call import Call
+from services.common.dates import PartialDate, vietnam_day
+from services.common.endpoint import Endpoint, checked_instant
+from services.common.envelope import chunk, seal
+from services.common.errors import Reason, Refusal
+from services.common.feed import Checkpoint, Feed, FeedState
+from services.common.listing import Order, page, parse_order, query_hash
+from services.common.resources import Revision, parse_name
+from services.status import domain, usecases, watch, wire
+from services.status.storage import SOURCES, State, StatusWork
+from services.status.watch import Filter, Watches
+from tiendo.common.v1 import event_pb2
+from tiendo.status.v1 import events_pb2, freshness_pb2
+from tiendo.status.v1 import status_service_pb2 as pb
+
+_DEFAULT_PAGE = 50
+_MOST_A_PAGE = 1000
+_MOST_KINDS = 50
+_EVERY = "programmes/-"
+_ROWS_A_READ = 1000
+_STATES = {
+    FeedState.CURRENT: freshness_pb2.FOLLOW_STATE_CURRENT,
+    FeedState.CATCHING_UP: freshness_pb2.FOLLOW_STATE_CATCHING_UP,
+    FeedState.UNREACHABLE: freshness_pb2.FOLLOW_STATE_UNREACHABLE,
+    FeedState.HALTED: freshness_pb2.FOLLOW_STATE_HALTED,
+}
+
+
+class Rpc(Endpoint[State, StatusWork]):
+    """tiendo.status.v1.StatusService."""
+
+    watches: Watches
+    feeds: Mapping[str, Feed]
+    """Set by the composition root."""
+
+    def revisions(self, state: State) -> list[str]:
+        """Catalog's and integration's journal, as far as the state includes them."""
+        places = ((source, state.checkpoint(source)) for source in SOURCES)
+        return [Revision(source, place.epoch, place.sequence).encode() for source, place in places if place.epoch]
+
+    async def get_completion(self, request: pb.GetCompletionRequest, call: Call) -> bytes:
+        """How many are complete."""
+        state = await self.read(request.at_least, call)
+        programme_id = parse_name(request.programme, "programmes", "programme", default=self.default_programme)
+        today = vietnam_day(self.clock())
+        asked = _date_in(request, today)
+        known_at = checked_instant(request.known_at, "known_at") if request.HasField("known_at") else None
+        by = _group_by(request.group_by)
+        key = (programme_id, asked, by)
+        answer = state.answers.get(key) if known_at is None else None
+        if answer is None:
+            answer = _count(state, programme_id, asked, known_at or domain.EVERYTHING, by)
+            if known_at is None:
+                state.answers[key] = answer
+        rest = pb.GetCompletionResponse(
+            revisions=self.revisions(state),
+            watch_token=watch.token_of(state.head.epoch, state.head.sequence),
+        )
+        rest.known_at.FromDatetime(known_at or self.clock())
+        joined: bytes = answer + rest.SerializeToString()
+        return joined
+
+    async def list_progress_events(self, request: pb.ListProgressEventsRequest, call: Call) -> bytes:
+        """Give the progress journal in pages."""
+        state = await self.read(request.at_least, call)
+        wanted = self._filter(state, request)
+        order: Order[int] = parse_order(
+            request.order_by, {"sequence": lambda number: number}, lambda number: number, "sequence"
+        )
+        after = await self.watches.position(request.after) if request.after else state.first_sequence - 1
+        epoch = state.head.epoch
+        matching: dict[int, bytes] = {}
+        place = after
+        while place < state.head.sequence:
+            rows = (
+                self._recent(place)
+                or (await asyncio.to_thread(usecases.read_progress, self.engine, place, _ROWS_A_READ))[0]
+            )
+            for row in rows:
+                if row.sequence <= state.head.sequence and wanted.matches(watch.read_event(row.payload)):
+                    matching[row.sequence] = seal(row.payload, row.digest)
+            place = rows[-1].sequence if rows else state.head.sequence
+        numbers = order.sort(matching)
+        cut = page(
+            [order.key(number) for number in numbers],
+            page_size=request.page_size,
+            page_token=request.page_token,
+            query_hash=query_hash("progress", repr(wanted), order.text, request.after, epoch),
+            default_size=_DEFAULT_PAGE,
+            max_size=_MOST_A_PAGE,
+            descending=order.descending,
+        )
+        rest = pb.ListProgressEventsResponse(
+            next_page_token=cut.next_page_token,
+            revisions=self.revisions(state),
+            watch_token=watch.token_of(epoch, state.head.sequence),
+        )
+        events = b"".join(chunk(1, matching[number]) for number in numbers[cut.start : cut.stop])
+        return events + rest.SerializeToString()
+
+    async def watch_progress(self, request: pb.WatchProgressRequest, call: Call) -> AsyncIterator[bytes]:  # noqa: ARG002
+        """Progress as it happens."""
+        state = self.live.current
+        if request.after and request.start:
+            raise Refusal(Reason.INVALID_VALUE, "excludes `after`; give one of the two", field="start")
+        if request.start not in pb.WatchStart.values():
+            raise Refusal(
+                Reason.UNKNOWN_VALUE,
+                f"{request.start} is not known to this version",
+                field="start",
+                metadata={"value": str(request.start)},
+            )
+        wanted = self._filter(state, request)
+        if request.after:
+            after = await self.watches.position(request.after)
+        elif request.start == pb.WATCH_START_BEGINNING:
+            after = state.first_sequence - 1
+        else:
+            after = state.head.sequence
+        async for message in self.watches.follow(after, wanted):
+            yield message
+
+    async def get_freshness(self, request: pb.GetFreshnessRequest, call: Call) -> pb.GetFreshnessResponse:  # noqa: ARG002
+        """How far each source was followed."""
+        state = self.live.current
+        return pb.GetFreshnessResponse(
+            sources=[self._freshness(state, source) for source in SOURCES],
+            progress=event_pb2.JournalHead(
+                epoch=state.head.epoch,
+                sequence=state.head.sequence,
+                digest=state.head.digest,
+            ),
+            watchers=self.watches.open,
+        )
+
+    def _freshness(self, state: State, source: str) -> freshness_pb2.SourceFreshness:
+        feed = self.feeds[source]
+        message = freshness_pb2.SourceFreshness(
+            source=source,
+            state=_STATES[feed.state],
+            checkpoint=_head(feed.checkpoint),
+            head=_head(feed.head or Checkpoint()),
+            lag_rows=feed.lag_rows,
+            dead_letters=state.dead_letters.get(source, 0),
+            reason=feed.reason if feed.state in {FeedState.HALTED, FeedState.UNREACHABLE} else "",
+        )
+        if feed.behind_since is not None:
+            lag = Duration()
+            lag.FromTimedelta(self.clock() - feed.behind_since)
+            message.lag.CopyFrom(lag)
+        else:
+            message.lag.CopyFrom(Duration())
+        if feed.heard_time is not None:
+            message.heard_time.FromDatetime(feed.heard_time)
+        return message
+
+    def _filter(self, state: State, request: Any) -> Filter:
+        programme = ""
+        if request.programme != _EVERY:
+            programme = parse_name(request.programme, "programmes", "programme", default=self.default_programme)
+            state.model.programme(programme)
+        if len(request.kinds) > _MOST_KINDS:
+            raise Refusal(
+                Reason.TOO_MANY,
+                f"{len(request.kinds)} kinds; give at most {_MOST_KINDS}",
+                field="kinds",
+                metadata={"limit": str(_MOST_KINDS), "count": str(len(request.kinds))},
+            )
+        for index, kind in enumerate(request.kinds):
+            if kind == 0 or kind not in events_pb2.ProgressEventKind.values():
+                raise Refusal(
+                    Reason.UNKNOWN_VALUE,
+                    f"{kind} is not known to this version",
+                    field=f"kinds[{index}]",
+                    metadata={"value": str(kind)},
+                )
+        service = ""
+        if request.service:
+            service = _service(state, parse_name(request.service, "services", "service"), request.service)
+        return Filter(programme, service, frozenset(request.kinds))
+
+    def _recent(self, after: int) -> list[Any]:
+        recent = self.live.tail.after(after, _ROWS_A_READ)
+        return [kept.row for kept in recent] if recent else []
+
+
+def _service(state: State, name: str, asked: str) -> str:
+    if name in state.model.services:
+        return name
+    aliases: dict[str, str] = state.answers.get("aliases") or {
+        version.alias: history.id
+        for history in state.model.services.values()
+        for version in history.versions
+        if version.alias
+    }
+    state.answers["aliases"] = aliases
+    if name not in aliases:
+        raise Refusal(
+            Reason.SERVICE_NOT_FOUND,
+            f"there is no {asked}",
+            field="service",
+            metadata={"name": asked},
+        )
+    return aliases[name]
+
+
+def _date_in(request: pb.GetCompletionRequest, today: date) -> PartialDate:
+    given = request.as_of
+    if not (given.year or given.month or given.day):
+        return PartialDate(today.year, today.month, today.day)
+    return PartialDate.of(given.year, given.month, given.day, field="as_of")
+
+
+def _group_by(number: int) -> domain.GroupBy | None:
+    if not number:
+        return None
+    try:
+        return domain.GroupBy(number)
+    except ValueError:
+        raise Refusal(
+            Reason.UNKNOWN_VALUE,
+            f"{number} is not known to this version; give one of {', '.join(by.name for by in domain.GroupBy)}",
+            field="group_by",
+            metadata={"value": str(number)},
+        ) from None
+
+
+def _count(state: State, programme_id: str, asked: PartialDate, known_at: datetime, by: domain.GroupBy | None) -> bytes:
+    programme = state.model.programme(programme_id)
+    services = state.model.services.values()
+    counted = domain.count(programme, services, asked.last_day(), known_at)
+    groups = domain.count_groups(programme, services, asked.last_day(), known_at, by=by) if by else ()
+    return pb.GetCompletionResponse(
+        total=wire.counts_out(counted.total),
+        groups=wire.groups_out(groups),
+        groups_overlap=by is domain.GroupBy.LEVEL,
+        programme=f"programmes/{programme_id}",
+        as_of=wire.date_out(asked),
+        facts_through=wire.date_out(counted.facts_through),
+        programme_display_name=counted.programme.display_name,
+        start_date=wire.date_out(counted.programme.start),
+        target_date=wire.date_out(counted.programme.target),
+    ).SerializeToString()
+
+
+def _head(place: Checkpoint) -> event_pb2.JournalHead:
+    return event_pb2.JournalHead(epoch=place.epoch, sequence=place.sequence, digest=place.digest)
