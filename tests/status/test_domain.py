@@ -4,8 +4,6 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
-from tiendo.integration.v1 import integration_pb2, transition_pb2
-from tiendo.status.v1 import completion_pb2, events_pb2
 
 from services.common.dates import EffectiveDate, PartialDate
 from services.common.errors import Kind, Reason, Refusal
@@ -45,6 +43,8 @@ from tests.support.status_facts import (
     service_version,
     stage_step,
 )
+from tiendo.integration.v1 import integration_pb2, transition_pb2
+from tiendo.status.v1 import completion_pb2, events_pb2
 
 START = date(2022, 1, 1)
 TODAY = date(2024, 6, 20)
@@ -280,6 +280,18 @@ def test_steps_happen_in_their_order() -> None:
 
     days = [date(2022, 6, 14), date(2022, 6, 15), date(2022, 9, 29), date(2022, 9, 30)]
     assert [outcome(service, day) for day in days] == ["NOT_REPORTED", "UNCERTAIN", "UNCERTAIN", "COMPLETED"]
+
+
+def test_every_step_that_may_have_happened_is_tried() -> None:
+    """Within one month a service may be as selected, built or integrated, so it is uncertain throughout."""
+    service = member(
+        stage_step(1, Stage.BUILT, on("2022-09")),
+        stage_step(2, Stage.INTEGRATED, on("2022-09")),
+    )
+
+    assert outcome(service, date(2022, 8, 31)) == "NOT_REPORTED"
+    assert outcome(service, date(2022, 9, 1)) == "UNCERTAIN"
+    assert outcome(service, date(2022, 9, 30)) == "COMPLETED"
 
 
 def test_a_certain_step_vouches_for_those_before_it() -> None:

@@ -19,7 +19,6 @@ from tests.support.status_facts import (
     stage_step,
 )
 
-START = date(2022, 1, 1)
 TODAY = date(2024, 6, 20)
 
 

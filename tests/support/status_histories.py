@@ -66,7 +66,7 @@ def versions(draw: st.DrawFn, number: int, recorded: datetime) -> ServiceVersion
         field=draw(st.sampled_from(["", "Đăng ký xe", "Hộ chiếu"])),
         agencies=draw(st.sampled_from([(), (owner,)])),
         levels=draw(st.sampled_from([(), ("tỉnh",), ("bộ", "tỉnh")])),
-        memberships=draw(st.sampled_from([((PLAN, number),), ((PLAN, number), ("other", 1)), ()])),
+        memberships=draw(st.sampled_from([((PLAN, number),), ((PLAN, number), ("other", 1)), ((PLAN, 0),), ()])),
     )
 
 
@@ -81,7 +81,7 @@ def reports(draw: st.DrawFn, recorded: datetime) -> CheckReport:
 def histories(draw: st.DrawFn, number: int) -> ServiceHistory:
     """A service with some rows of each journal, recorded in their order."""
     told = sorted(draw(st.lists(instants, max_size=6)))
-    listed = sorted(draw(st.lists(instants, max_size=2)))
+    listed = [FIRST, *sorted(draw(st.lists(instants, max_size=1)))]
     checked = sorted(draw(st.lists(instants, max_size=3)))
     return ServiceHistory(
         f"bca-{number:03}",
