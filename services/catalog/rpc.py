@@ -224,7 +224,11 @@ class Rpc(Endpoint[State, CatalogWork]):
         today = vietnam_day(self.clock())
 
         def owning(entry: ServiceEntry) -> list[str]:
-            return [owner.agency for owner in entry.service.agencies if _holds(owner.valid_from, owner.valid_to, today)]
+            return [
+                fold(owner.agency)
+                for owner in entry.service.agencies
+                if _holds(owner.valid_from, owner.valid_to, today)
+            ]
 
         return {
             "programme": FilterField(
@@ -238,11 +242,11 @@ class Rpc(Endpoint[State, CatalogWork]):
                 lambda entry: [entry.service.naming.name],
                 values=frozenset(naming.name for naming in Naming),
             ),
-            "field": FilterField(lambda entry: [entry.service.field] if entry.service.field else [], fold=True),
+            "field": FilterField(lambda entry: [fold(entry.service.field)] if entry.service.field else [], fold=True),
             "agency": FilterField(owning, fold=True),
-            "level": FilterField(lambda entry: entry.service.levels, fold=True),
-            "audience": FilterField(lambda entry: entry.service.audiences, fold=True),
-            "channel": FilterField(lambda entry: entry.service.channels, fold=True),
+            "level": FilterField(lambda entry: [fold(word) for word in entry.service.levels], fold=True),
+            "audience": FilterField(lambda entry: [fold(word) for word in entry.service.audiences], fold=True),
+            "channel": FilterField(lambda entry: [fold(word) for word in entry.service.channels], fold=True),
             "code": FilterField(lambda entry: [code.code for code in entry.service.procedure_codes]),
             "retired": FilterField(
                 lambda entry: ["true" if entry.service.retirement else "false"],

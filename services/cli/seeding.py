@@ -6,12 +6,12 @@ Invariant: every command has a fixed request id, so seeding twice, or again afte
 import asyncio
 
 import grpc.aio
-from tiendo.catalog.v1 import catalog_service_pb2, catalog_service_pb2_grpc, programme_pb2, service_pb2
-from tiendo.common.v1 import date_pb2, provenance_pb2
-from tiendo.integration.v1 import integration_pb2, integration_service_pb2, integration_service_pb2_grpc
 
 from services.cli import seed
 from services.common.dates import PartialDate
+from tiendo.catalog.v1 import catalog_service_pb2, catalog_service_pb2_grpc, programme_pb2, service_pb2
+from tiendo.common.v1 import date_pb2, provenance_pb2
+from tiendo.integration.v1 import integration_pb2, integration_service_pb2, integration_service_pb2_grpc
 
 ACTOR = "tiendo-seed"
 _SECONDS = 30.0
