@@ -38,8 +38,11 @@ class Finding:
 
 def run(session: Session) -> None:
     """Print what was found. Raises CommandError (exit 1) when anything failed."""
-    found = [finding for service in SERVICES for finding in _service(session, service)]
-    found += asyncio.run(_broker(session))
+    found = asyncio.run(_broker(session))
+    found += [finding for service in SERVICES for finding in _service(session, service)]
+    if not any(finding.level == "fail" and finding.part in SERVICES for finding in found):
+        text = session.word("screen.doctor.schema_current", services=", ".join(SERVICES))
+        found.insert(0, Finding("ok", session.word("screen.doctor.databases"), text))
     found += _freshness(session)
     if session.json:
         for finding in found:

@@ -25,6 +25,7 @@ import grpc
 import grpc.aio
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
@@ -53,16 +54,19 @@ def run(session: Session) -> None:
     together = _Together(session)
     try:
         together.start()
-        output.console.print(panel(session))
+        shown = panel(session)
+        # Commands are shown whole, however narrow the terminal: they are there to be copied.
+        Console(highlight=False, width=max(output.console.width, shown.width or 0)).print(shown)
         together.wait()
     except _StopError:
         pass
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-        output.line(session.word("screen.up.stopping"))
-        together.stop()
-        output.line(session.word("screen.up.stopped", folder=session.settings.data_dir.resolve()))
+        if together.started:
+            output.line(session.word("screen.up.stopping"))
+            together.stop()
+            output.line(session.word("screen.up.stopped", folder=session.settings.data_dir.resolve()))
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
@@ -78,6 +82,11 @@ class _Together:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         nats = urlsplit(session.settings.nats_url)
         self._nats_port = nats.port or 4222
+
+    @property
+    def started(self) -> bool:
+        """Whether there is anything to stop."""
+        return bool(self._processes)
 
     def start(self) -> None:
         """Start the parts; raises CommandError naming what did not."""

@@ -1,12 +1,12 @@
 """The table of words: complete, in both languages, and spelt as agreed."""
 
 import pytest
+
+from services.cli.words import Lang, choose_lang, keys, values_of, word, word_error
 from tiendo.catalog.v1 import service_pb2
 from tiendo.common.v1 import error_reason_pb2, provenance_pb2
 from tiendo.integration.v1 import integration_pb2
 from tiendo.status.v1 import events_pb2
-
-from services.cli.words import Lang, choose_lang, keys, values_of, word, word_error
 
 PROGRESS_EVENTS = [
     "service.added",

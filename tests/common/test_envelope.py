@@ -5,10 +5,6 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiendo.catalog.v1 import catalog_service_pb2
-from tiendo.catalog.v1 import events_pb2 as catalog_events_pb2
-from tiendo.common.v1 import event_pb2
-from tiendo.status.v1 import events_pb2
 
 from services.common.envelope import (
     Header,
@@ -26,6 +22,10 @@ from services.common.envelope import (
 )
 from services.common.journal import Row, digest_of
 from tests.support.journal import EPOCH, MemoryJournal, body_of, event_of
+from tiendo.catalog.v1 import catalog_service_pb2
+from tiendo.catalog.v1 import events_pb2 as catalog_events_pb2
+from tiendo.common.v1 import event_pb2
+from tiendo.status.v1 import events_pb2
 
 DIGEST = "0123456789abcdef" * 4
 

@@ -6,8 +6,6 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
-from tiendo.common.v1 import event_pb2
-from tiendo.status.v1 import events_pb2
 
 from services.common.broker import Broker
 from services.common.envelope import join_events, open_cloud_event, seal
@@ -22,6 +20,8 @@ from services.common.feed import (
 from services.common.journal import Row, digest_of
 from tests.support.journal import ACTOR, EPOCH, OTHER_EPOCH, START, MemoryJournal, body_of, event_of
 from tests.support.nats import connected, running_nats, until
+from tiendo.common.v1 import event_pb2
+from tiendo.status.v1 import events_pb2
 
 SUBJECT = "tiendo.progress.v1.>"
 ONE_SUBJECT = "tiendo.progress.v1.bca-2022.service_integrated.bca-012"

@@ -10,12 +10,12 @@ import pytest
 import pytest_asyncio
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc import error_details_pb2, status_pb2
+
+from tests.support.stack import Stack, running_stack
 from tiendo.catalog.v1 import catalog_service_pb2, service_pb2
 from tiendo.common.v1 import date_pb2, provenance_pb2
 from tiendo.integration.v1 import integration_pb2, integration_service_pb2
 from tiendo.status.v1 import status_service_pb2
-
-from tests.support.stack import Stack, running_stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("bad_input"), pytest.mark.asyncio(loop_scope="module")]
 
@@ -27,7 +27,7 @@ BUILT = integration_pb2.STAGE_BUILT
 async def stack() -> AsyncIterator[Stack]:
     """A seeded stack in which bca-020's payment check has failed."""
     async with running_stack(seeded=True) as running:
-        await running.integration().SetConnectionCheck(
+        await running.integration_stub.SetConnectionCheck(
             integration_service_pb2.SetConnectionCheckRequest(
                 name="integrations/bca-020",
                 check=integration_pb2.CHECK_PAYMENT,
@@ -53,25 +53,25 @@ def advance(name: str = "integrations/bca-030", **fields: Any) -> Callable[[Stac
     """Send AdvanceIntegration to BUILT on 05/10/2022, changed as told."""
     values: dict[str, Any] = {"stage": BUILT, "effective_date": effective(2022, 10, 5)} | fields
     request = integration_service_pb2.AdvanceIntegrationRequest(name=name, **values)
-    return lambda stack: stack.integration().AdvanceIntegration(request, timeout=10)
+    return lambda stack: stack.integration_stub.AdvanceIntegration(request, timeout=10)
 
 
 def block(**fields: Any) -> Callable[[Stack], Awaitable[Any]]:
     """Send BlockIntegration."""
     request = integration_service_pb2.BlockIntegrationRequest(name="integrations/bca-030", **fields)
-    return lambda stack: stack.integration().BlockIntegration(request, timeout=10)
+    return lambda stack: stack.integration_stub.BlockIntegration(request, timeout=10)
 
 
 def services(**fields: Any) -> Callable[[Stack], Awaitable[Any]]:
     """Send ListServices."""
     request = catalog_service_pb2.ListServicesRequest(**fields)
-    return lambda stack: stack.catalog().ListServices(request, timeout=10)
+    return lambda stack: stack.catalog_stub.ListServices(request, timeout=10)
 
 
 def update(service: service_pb2.Service, *paths: str) -> Callable[[Stack], Awaitable[Any]]:
     """Send UpdateService."""
     request = catalog_service_pb2.UpdateServiceRequest(service=service, update_mask=FieldMask(paths=paths))
-    return lambda stack: stack.catalog().UpdateService(request, timeout=10)
+    return lambda stack: stack.catalog_stub.UpdateService(request, timeout=10)
 
 
 def effective(year: int, month: int = 0, day: int = 0) -> date_pb2.EffectiveDate:
@@ -84,7 +84,7 @@ REFUSED = grpc.StatusCode.FAILED_PRECONDITION
 CASES = [
     Case(
         "unknown service in catalog",
-        lambda stack: stack.catalog().GetService(
+        lambda stack: stack.catalog_stub.GetService(
             catalog_service_pb2.GetServiceRequest(name="services/no-such"), timeout=10
         ),
         grpc.StatusCode.NOT_FOUND,
@@ -165,7 +165,7 @@ CASES = [
     Case("no stage", advance(stage=0), INVALID, "MISSING_VALUE", "stage"),
     Case(
         "unknown programme",
-        lambda stack: stack.status().GetCompletion(
+        lambda stack: stack.status_stub.GetCompletion(
             status_service_pb2.GetCompletionRequest(programme="programmes/no-such"), timeout=10
         ),
         grpc.StatusCode.NOT_FOUND,
@@ -174,7 +174,7 @@ CASES = [
     ),
     Case(
         "an impossible as-of",
-        lambda stack: stack.status().GetCompletion(
+        lambda stack: stack.status_stub.GetCompletion(
             status_service_pb2.GetCompletionRequest(as_of=date_pb2.PartialDate(year=2022, day=5)), timeout=10
         ),
         INVALID,
@@ -183,7 +183,7 @@ CASES = [
     ),
     Case(
         "a watch token of ours that is none",
-        lambda stack: stack.status().WatchProgress(
+        lambda stack: stack.status_stub.WatchProgress(
             status_service_pb2.WatchProgressRequest(after="nonsense"), timeout=10
         ).read(),
         INVALID,
@@ -234,8 +234,8 @@ async def test_no_log_holds_a_stack_trace(stack: Stack) -> None:
 
 async def heads(stack: Stack) -> list[int]:
     """How long the journals of catalog and integration are."""
-    catalog = await stack.catalog().ListEvents(catalog_service_pb2.ListEventsRequest(page_size=1), timeout=10)
-    integration = await stack.integration().ListEvents(
+    catalog = await stack.catalog_stub.ListEvents(catalog_service_pb2.ListEventsRequest(page_size=1), timeout=10)
+    integration = await stack.integration_stub.ListEvents(
         integration_service_pb2.ListEventsRequest(page_size=1), timeout=10
     )
     return [catalog.head.sequence, integration.head.sequence]

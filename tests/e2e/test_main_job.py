@@ -14,12 +14,12 @@ import pytest_asyncio
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+
+from tests.support.stack import Stack, running_stack
 from tiendo.catalog.v1 import catalog_service_pb2, service_pb2
 from tiendo.common.v1 import date_pb2, provenance_pb2
 from tiendo.integration.v1 import integration_pb2, integration_service_pb2
 from tiendo.status.v1 import completion_pb2, events_pb2, status_service_pb2
-
-from tests.support.stack import Stack, running_stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("main_job"), pytest.mark.asyncio(loop_scope="module")]
 
@@ -42,12 +42,12 @@ async def completion(
     request = status_service_pb2.GetCompletionRequest(at_least=at_least)
     if as_of:
         request.as_of.CopyFrom(date_pb2.PartialDate(**as_of))
-    return await stack.status().GetCompletion(request, timeout=10)
+    return await stack.status_stub.GetCompletion(request, timeout=10)
 
 
 async def seed_is_counted(stack: Stack) -> None:
     """Return once status includes what the seed recorded."""
-    listed = await stack.integration().ListIntegrations(
+    listed = await stack.integration_stub.ListIntegrations(
         integration_service_pb2.ListIntegrationsRequest(page_size=1),
         timeout=10,
     )
@@ -82,7 +82,7 @@ async def test_pages_give_every_service_once(stack: Stack) -> None:
     token = ""
     while True:
         request = catalog_service_pb2.ListServicesRequest(page_size=50, page_token=token)
-        page = await stack.catalog().ListServices(request, timeout=10)
+        page = await stack.catalog_stub.ListServices(request, timeout=10)
         names += [service.name for service in page.services]
         token = page.next_page_token
         if not token:
@@ -102,8 +102,8 @@ async def test_seeding_twice_changes_nothing(stack: Stack) -> None:
 
 async def heads(stack: Stack) -> list[tuple[str, int]]:
     """The newest row of catalog and integration."""
-    catalog = await stack.catalog().ListEvents(catalog_service_pb2.ListEventsRequest(page_size=1), timeout=10)
-    integration = await stack.integration().ListEvents(
+    catalog = await stack.catalog_stub.ListEvents(catalog_service_pb2.ListEventsRequest(page_size=1), timeout=10)
+    integration = await stack.integration_stub.ListEvents(
         integration_service_pb2.ListEventsRequest(page_size=1),
         timeout=10,
     )
@@ -139,10 +139,10 @@ async def test_naming_and_advancing_reach_every_watcher(stack: Stack) -> None:
     await client.connect(stack.nats.url)
     await client.subscribe("tiendo.progress.v1.>", cb=messages.put)
     await client.flush()
-    watch = stack.status().WatchProgress(status_service_pb2.WatchProgressRequest())
+    watch = stack.status_stub.WatchProgress(status_service_pb2.WatchProgressRequest())
     assert not (await watch.read()).HasField("event")  # type: ignore[union-attr]
 
-    await stack.catalog().UpdateService(
+    await stack.catalog_stub.UpdateService(
         catalog_service_pb2.UpdateServiceRequest(
             service=service_pb2.Service(name="services/bca-012", display_name="Đăng ký tạm trú"),
             request_id=str(uuid.uuid4()),
@@ -158,7 +158,7 @@ async def test_naming_and_advancing_reach_every_watcher(stack: Stack) -> None:
         request_id=str(uuid.uuid4()),
     )
     metadata = (("traceparent", TRACEPARENT), ("tiendo-actor", "V%C4%83n%20A"))
-    reply = await stack.integration().AdvanceIntegration(advance, timeout=10, metadata=metadata)
+    reply = await stack.integration_stub.AdvanceIntegration(advance, timeout=10, metadata=metadata)
     integrated = await asyncio.wait_for(next_event(watch), 1)
     first = await asyncio.wait_for(messages.get(), 1)
     second = await asyncio.wait_for(messages.get(), 1)
@@ -209,7 +209,7 @@ async def next_event(
 async def test_groups_sum_to_the_total(stack: Stack) -> None:
     """By field, the parts sum to the whole, and the last one is what is not known."""
     request = status_service_pb2.GetCompletionRequest(group_by=completion_pb2.GROUP_BY_FIELD)
-    answer = await stack.status().GetCompletion(request, timeout=10)
+    answer = await stack.status_stub.GetCompletion(request, timeout=10)
 
     assert sum(group.counts.planned for group in answer.groups) == 227
     assert sum(group.counts.completed for group in answer.groups) == answer.total.completed

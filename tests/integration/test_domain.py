@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from tiendo.integration.v1 import integration_pb2, transition_pb2
 
 from services.common.dates import EffectiveDate, PartialDate
 from services.common.errors import Reason, Refusal
@@ -24,6 +23,7 @@ from services.integration.domain import (
     Transition,
     TransitionKind,
 )
+from tiendo.integration.v1 import integration_pb2, transition_pb2
 
 NOW = datetime(2022, 10, 10, 3, 0, tzinfo=UTC)
 TODAY = date(2022, 10, 10)

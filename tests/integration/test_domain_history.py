@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiendo.common.v1 import error_reason_pb2
 
 from services.common.dates import EffectiveDate, PartialDate
 from services.common.errors import Reason, Refusal
 from services.integration import domain
 from services.integration.domain import Check, CheckState, Condition, Correction, Integration, Stage, Transition
 from services.integration.domain.corrections import BrokenHistoryError
+from tiendo.common.v1 import error_reason_pb2
 
 NOW = datetime(2022, 10, 20, 3, 0, tzinfo=UTC)
 TODAY = date(2022, 10, 20)

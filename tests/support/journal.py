@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from tiendo.common.v1 import event_pb2
-from tiendo.status.v1 import events_pb2
-
 from services.common.envelope import cloud_event, join_events, seal
 from services.common.journal import Head, Row, digest_of
 from services.common.relay import Publication
+from tiendo.common.v1 import event_pb2
+from tiendo.status.v1 import events_pb2
 
 EPOCH = "00112233445566aa"
 OTHER_EPOCH = "ffeeddccbbaa9900"

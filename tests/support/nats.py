@@ -112,7 +112,7 @@ async def connected(server: NatsServer) -> AsyncIterator[Broker]:
 async def until(condition: Callable[[], bool], *, seconds: float = 10) -> None:
     """Return when it holds; for what is done by another process or a task that tells nobody."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110  there is no event to wait for
+        while not condition():
             await asyncio.sleep(0.005)
 
 

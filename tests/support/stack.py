@@ -9,17 +9,18 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cached_property
 from pathlib import Path
 
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from tiendo.catalog.v1 import catalog_service_pb2_grpc
-from tiendo.integration.v1 import integration_service_pb2_grpc
-from tiendo.status.v1 import status_service_pb2_grpc
 
 from services.cli import seeding
 from services.common.broker import Broker, ensure_stream, stream_specs
 from tests.support.nats import NatsServer
+from tiendo.catalog.v1 import catalog_service_pb2_grpc
+from tiendo.integration.v1 import integration_service_pb2_grpc
+from tiendo.status.v1 import status_service_pb2, status_service_pb2_grpc
 
 SERVICES = ("catalog", "integration", "status")
 _START_SECONDS = 30.0
@@ -138,21 +139,27 @@ class Stack:
         self._channels.append(channel)
         return channel
 
-    def catalog(self) -> "catalog_service_pb2_grpc.CatalogServiceAsyncStub":
+    @cached_property
+    def catalog_stub(self) -> "catalog_service_pb2_grpc.CatalogServiceAsyncStub":
         """A client of the catalog."""
         return catalog_service_pb2_grpc.CatalogServiceStub(self.channel("catalog"))
 
-    def integration(self) -> "integration_service_pb2_grpc.IntegrationServiceAsyncStub":
+    @cached_property
+    def integration_stub(self) -> "integration_service_pb2_grpc.IntegrationServiceAsyncStub":
         """A client of integration."""
         return integration_service_pb2_grpc.IntegrationServiceStub(self.channel("integration"))
 
-    def status(self) -> "status_service_pb2_grpc.StatusServiceAsyncStub":
+    @cached_property
+    def status_stub(self) -> "status_service_pb2_grpc.StatusServiceAsyncStub":
         """A client of status."""
         return status_service_pb2_grpc.StatusServiceStub(self.channel("status"))
 
     async def seed(self) -> str:
-        """Send the first programme, as `tiendo seed` does; give the revision that includes it."""
-        return await seeding.send(self.channel("catalog"), self.channel("integration"))
+        """Send the first programme, as `tiendo seed` does, until status counts it; give the revision that includes it."""
+        revision = await seeding.send(self.channel("catalog"), self.channel("integration"))
+        request = status_service_pb2.GetCompletionRequest(at_least=[revision])
+        await self.status_stub.GetCompletion(request, timeout=10)
+        return revision
 
     async def stop(self) -> None:
         """End everything at once."""
