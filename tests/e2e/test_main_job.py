@@ -7,6 +7,7 @@ import sysconfig
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import grpc.aio
 import pytest
@@ -139,8 +140,8 @@ async def test_naming_and_advancing_reach_every_watcher(stack: Stack) -> None:
     await client.connect(stack.nats.url)
     await client.subscribe("tiendo.progress.v1.>", cb=messages.put)
     await client.flush()
-    watch = stack.status_stub.WatchProgress(status_service_pb2.WatchProgressRequest())
-    assert not (await watch.read()).HasField("event")  # type: ignore[union-attr]
+    watch: Any = stack.status_stub.WatchProgress(status_service_pb2.WatchProgressRequest())
+    assert not (await watch.read()).HasField("event")
 
     await stack.catalog_stub.UpdateService(
         catalog_service_pb2.UpdateServiceRequest(
@@ -196,13 +197,12 @@ async def test_naming_and_advancing_reach_every_watcher(stack: Stack) -> None:
     assert (await completion(stack, year=2022, month=9)).total.completed == 11
 
 
-async def next_event(
-    watch: "grpc.aio.UnaryStreamCall[status_service_pb2.WatchProgressRequest, status_service_pb2.WatchProgressResponse]",
-) -> events_pb2.ProgressEvent:
+async def next_event(watch: Any) -> events_pb2.ProgressEvent:
     """The next event of a watch, bookmarks passed over."""
     while (message := await watch.read()) is not grpc.aio.EOF:
-        if message.HasField("event"):  # type: ignore[union-attr]
-            return message.event  # type: ignore[union-attr]
+        if message.HasField("event"):
+            event: events_pb2.ProgressEvent = message.event
+            return event
     raise AssertionError("the watch ended")
 
 
@@ -232,7 +232,8 @@ async def test_reflection_lists_the_service(stack: Stack) -> None:
     """Each port tells which service answers there."""
     found: dict[str, list[str]] = {}
     for service in ("catalog", "integration", "status"):
-        stub = reflection_pb2_grpc.ServerReflectionStub(stack.channel(service))
+        channel: Any = stack.channel(service)
+        stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
         call = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
         answer = await call.read()
         found[service] = [entry.name for entry in answer.list_services_response.service]

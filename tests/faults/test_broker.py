@@ -60,7 +60,7 @@ async def test_writes_go_on_without_the_broker() -> None:
         stack.nats.kill()
 
         names = await write(stack, FIRST, 100)
-        await watcher.until(lambda: len(watcher.seen) >= 100)
+        await watcher.has_seen_as_many_as(100)
         await stack.nats.start()
         newest = (await progress_events(stack))[-1].sequence
         sequences = await stream_of(stack, newest)
@@ -82,7 +82,7 @@ async def test_a_lost_store_is_filled_again() -> None:
         await stack.nats.start()
         await stack.ensure_streams()
 
-        await watcher.until(lambda: len(watcher.seen) >= 100)
+        await watcher.has_seen_as_many_as(100)
         newest = (await progress_events(stack))[-1].sequence
         sequences = await stream_of(stack, newest)
         await watcher.stop()
@@ -105,7 +105,7 @@ async def test_status_stops_in_time_and_watchers_go_on() -> None:
         stack.spawn("status")
         await stack.wait_serving("status")
         for watcher in watchers:
-            await watcher.until(lambda seen=watcher.seen: len(seen) >= 5)
+            await watcher.has_seen_as_many_as(5)
             await watcher.stop()
 
         assert code == 0

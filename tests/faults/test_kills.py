@@ -89,7 +89,7 @@ async def test_kills_lose_nothing_and_repeat_nothing(seed: int) -> None:
         events = await integration_events(stack)
         progress = await progress_events(stack)
         for watcher in watchers:
-            await watcher.until(lambda seen=watcher.seen: bool(seen) and seen[-1] == progress[-1])
+            await watcher.has_seen(progress[-1])
             await watcher.stop()
 
         assert len(acknowledged) >= WRITES

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from tests.support.stack import Stack
 from tiendo.integration.v1 import events_pb2, integration_service_pb2
@@ -34,7 +35,7 @@ async def progress_events(stack: Stack) -> list[progress_pb2.ProgressEvent]:
             return events
 
 
-def assert_chained(rows: Sequence[events_pb2.IntegrationEvent] | Sequence[progress_pb2.ProgressEvent]) -> None:
+def assert_chained(rows: Sequence[Any]) -> None:
     """Rows count on by one, each naming the digest of the one before it."""
     for before, after in pairwise(rows):
         assert after.sequence == before.sequence + 1

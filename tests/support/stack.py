@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -111,7 +112,7 @@ class Stack:
     async def wait_serving(self, service: str, part: str = "") -> None:
         """Return once the health of the service, or of one of its parts, is SERVING."""
         async with asyncio.timeout(_START_SECONDS), grpc.aio.insecure_channel(self.address(service)) as channel:
-            stub = health_pb2_grpc.HealthStub(channel)
+            stub: Any = health_pb2_grpc.HealthStub(channel)
             while True:
                 assert self._processes[service].poll() is None, f"{service} ended:\n{self.log(service)[-4000:]}"
                 try:

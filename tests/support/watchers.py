@@ -32,6 +32,14 @@ class Watcher:
                 await self._heard.wait()
                 self._heard.clear()
 
+    async def has_seen(self, event: events_pb2.ProgressEvent) -> None:
+        """Return once this event was the newest one told."""
+        await self.until(lambda: bool(self.seen) and self.seen[-1] == event)
+
+    async def has_seen_as_many_as(self, count: int) -> None:
+        """Return once so many events were told."""
+        await self.until(lambda: len(self.seen) >= count)
+
     async def stop(self) -> None:
         """End the watch."""
         if self._task is not None:

@@ -1,0 +1,195 @@
+"""The house keeps its rules: imports, generated code, the words that others build on."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+import services.catalog.wire
+import services.integration.wire
+import services.status.domain
+import services.status.wire
+from tiendo.catalog.v1 import events_pb2 as catalog_events_pb2
+from tiendo.common.v1 import error_reason_pb2
+from tiendo.integration.v1 import events_pb2 as integration_events_pb2
+from tiendo.status.v1 import events_pb2 as progress_pb2
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+GOLDEN = ROOT / "tests" / "golden" / "contract.txt"
+
+
+def run(command: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a tool in a folder, its own code first on the path."""
+    environ = dict(os.environ) | {"PYTHONPATH": f"{cwd}:{cwd / 'proto' / 'gen'}", "NO_COLOR": "1"}
+    return subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=120, check=False)
+
+
+def lint_imports(folder: Path) -> str:
+    """Run import-linter there; give what it printed."""
+    return run([str(SCRIPTS / "lint-imports"), "--no-cache"], folder).stdout
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the code to plant faults in."""
+    folder = tmp_path_factory.mktemp("copy")
+    skip = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "services", folder / "services", ignore=skip)
+    shutil.copytree(ROOT / "proto" / "gen", folder / "proto" / "gen", ignore=skip)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    return folder
+
+
+PLANTED = {
+    "catalog: the rooms import downwards only": ("services/catalog/domain.py", "import services.catalog.storage"),
+    "integration: the rooms import downwards only": ("services/integration/wire.py", "import services.integration.rpc"),
+    "status: the rooms import downwards only": ("services/status/watch.py", "import services.status.rpc"),
+    "the services meet in their protos and subjects only": (
+        "services/status/config.py",
+        "import services.catalog.domain",
+    ),
+    "common knows none of the services": ("services/common/relay.py", "import tiendo.catalog.v1.events_pb2"),
+    "rules stay pure: no framework, no I/O": ("services/catalog/domain.py", "import sqlmodel"),
+    "use cases know neither grpc nor nats": ("services/integration/usecases.py", "import nats"),
+    "endpoints and consumers hold no SQL": ("services/status/consumers.py", "import sqlalchemy"),
+    "the command line knows stubs and common only": ("services/cli/status.py", "import sqlalchemy"),
+}
+
+
+def test_every_import_rule_holds() -> None:
+    """No contract is broken as the code stands."""
+    printed = lint_imports(ROOT)
+
+    assert f"Contracts: {len(PLANTED)} kept, 0 broken." in printed, printed
+
+
+@pytest.mark.parametrize("contract", PLANTED)
+def test_a_planted_import_breaks_its_rule(copy: Path, contract: str) -> None:
+    """One forbidden import breaks the very contract that is meant for it."""
+    place, line = PLANTED[contract]
+    file = copy / place
+    before = file.read_text()
+    try:
+        file.write_text(f"{before}\n{line}\n")
+        printed = lint_imports(copy)
+    finally:
+        file.write_text(before)
+
+    assert f"{contract} BROKEN" in printed, printed
+
+
+def test_a_file_without_a_place_is_refused(copy: Path) -> None:
+    """A new room that no layer names breaks the layers of its service."""
+    stray = copy / "services" / "catalog" / "utils.py"
+    try:
+        stray.write_text('"""Nowhere."""\n')
+        printed = lint_imports(copy)
+    finally:
+        stray.unlink()
+
+    assert "utils" in printed
+    assert "0 broken" not in printed
+
+
+def test_the_generated_code_is_fresh(tmp_path: Path) -> None:
+    """Generating again from proto/ gives byte for byte what is committed."""
+    protos = sorted(str(file.relative_to(ROOT / "proto")) for file in (ROOT / "proto" / "tiendo").rglob("*.proto"))
+    endpoints = [proto for proto in protos if proto.endswith("_service.proto")]
+    plugin = f"--plugin=protoc-gen-mypy_grpc={SCRIPTS / 'protoc-gen-mypy_grpc'}"
+    mypy = f"--plugin=protoc-gen-mypy={SCRIPTS / 'protoc-gen-mypy'}"
+    compiler = [sys.executable, "-m", "grpc_tools.protoc", "-I", "."]
+    messages = run(
+        [*compiler, mypy, f"--python_out={tmp_path}", f"--mypy_out=quiet:{tmp_path}", *protos],
+        ROOT / "proto",
+    )
+    stubs = run(
+        [*compiler, plugin, f"--grpc_python_out={tmp_path}", f"--mypy_grpc_out=quiet:{tmp_path}", *endpoints],
+        ROOT / "proto",
+    )
+
+    assert (messages.returncode, stubs.returncode) == (0, 0), messages.stderr + stubs.stderr
+    assert tree(tmp_path) == tree(ROOT / "proto" / "gen")
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every generated file with its content."""
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in sorted(folder.rglob("*.py*"))
+        if file.suffix in {".py", ".pyi"}
+    }
+
+
+def test_a_removed_field_is_refused(tmp_path: Path) -> None:
+    """The check against the released contract fails when a field goes."""
+    shutil.copytree(ROOT / "proto", tmp_path / "proto", ignore=shutil.ignore_patterns("gen"))
+    file = tmp_path / "proto" / "tiendo" / "status" / "v1" / "completion.proto"
+    text = file.read_text()
+    file.write_text(re.sub(r"  // Left the plan;[^\n]*\n  optional int32 withdrawn = 8;\n", "", text))
+    buf = [str(SCRIPTS / "buf"), "breaking", "proto", "--against", "proto/released.binpb"]
+
+    broken = run(buf, tmp_path)
+
+    assert file.read_text() != text
+    assert broken.returncode != 0
+    assert "withdrawn" in broken.stdout
+    assert run(buf, ROOT).returncode == 0
+
+
+def contract() -> list[str]:
+    """What others build on, a line each: error reasons, subjects with their CloudEvents types."""
+    lines = [f"error {name} = {number}" for name, number in error_reason_pb2.ErrorReason.items()]
+    for prefix, event, wire in (
+        ("tiendo.catalog.v1", catalog_events_pb2.CatalogEvent, services.catalog.wire),
+        ("tiendo.integration.v1", integration_events_pb2.IntegrationEvent, services.integration.wire),
+    ):
+        names = [field.name for field in event.DESCRIPTOR.oneofs_by_name["event"].fields]
+        lines += [f"event {prefix}.{name}.<service> {wire.event_type(name)}" for name in names]
+    for name, number in progress_pb2.ProgressEventKind.items():
+        if number:
+            kind = services.status.domain.EventKind(number)
+            assert f"PROGRESS_EVENT_KIND_{kind.name}" == name
+            subject = f"{services.status.wire.TYPE_PREFIX}<programme>.{kind.token}.<service>"
+            lines.append(f"event {subject} {services.status.wire.TYPE_PREFIX}{kind.type}")
+    return lines
+
+
+def test_names_that_others_build_on_stay() -> None:
+    """Error reasons, subjects and event types are those of the golden list; a change there is a decision."""
+    assert contract() == GOLDEN.read_text().splitlines()
+
+
+def committed() -> list[Path]:
+    """The files of the repository, without what is generated."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    return [ROOT / name for name in listed if not name.startswith("proto/gen/") and (ROOT / name).is_file()]
+
+
+def test_no_registry_or_machine_is_named() -> None:
+    """No committed text names a package registry's host or a folder of the machine it was written on."""
+    hosts = "|".join(("pypi" + r"\.org", "python" + "hosted", "registry" + r"\.npmjs", "deb" + r"\.debian\.org"))
+    wrong = re.compile(rf"{hosts}|(?<![\w.])/(?:root|home)/")
+    found = [
+        f"{file.relative_to(ROOT)}: {match.group()}"
+        for file in committed()
+        if file.suffix not in {".binpb", ".png"} and (match := wrong.search(file.read_text(errors="replace")))
+    ]
+
+    assert found == []
+
+
+def test_files_stay_short() -> None:
+    """No file of the services is so long that it has more than one subject."""
+    long = {
+        str(file.relative_to(ROOT)): lines
+        for file in (ROOT / "services").rglob("*.py")
+        if (lines := len(file.read_text().splitlines())) > 430
+    }
+
+    assert long == {}
