@@ -5,7 +5,7 @@ clash, and a service that has a name never loses it.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
@@ -15,7 +15,7 @@ from services.common.errors import Reason, Refusal
 from services.common.text import alias_of, clean
 
 MOST_PLANNED = 1_000_000
-_CODE = re.compile(r"\d\.\d{6}")
+_CODE = re.compile(r"\d\.\d{6}", re.ASCII)
 _PATH = re.compile(r"[a-z_]+(\.[a-z_]+)*")
 _LEVELS = {1: {"1", "2", "3", "4"}, 2: {"MOT_PHAN", "TOAN_TRINH"}}
 
@@ -163,26 +163,29 @@ def new_service(service_id: str, now: datetime, actor: str) -> Service:
     return Service(service_id, "", (), "", "", (), (), "", (), (), (), (), (), (), None, now, now, actor, 0)
 
 
-def checked_programme(programme: Programme, members: int = 0, prefix: str = "programme") -> Programme:
+def checked_programme(programme: Programme, places: Collection[int] = (), prefix: str = "programme") -> Programme:
     """Give the programme with its texts as they are stored. Raises Refusal for what the contract forbids.
 
-    `members` services count on it: the denominator may not be less (PLAN_CONFLICT).
+    `places` are its members' plan numbers: the denominator may be less than neither their count nor the highest
+    (PLAN_CONFLICT).
     """
+    highest = max(places, default=0)
     if not 1 <= programme.planned_count <= MOST_PLANNED:
         raise Refusal(
             Reason.INVALID_VALUE,
             f"{programme.planned_count} is outside 1 to {MOST_PLANNED}; give the number of services planned",
             field=f"{prefix}.planned_count",
         )
-    if programme.planned_count < members:
+    if programme.planned_count < max(len(places), highest):
         raise Refusal(
             Reason.PLAN_CONFLICT,
-            f"{programme.planned_count} places are too few for the {members} services of programmes/{programme.id}",
+            f"{programme.planned_count} places are too few for programmes/{programme.id}: it has {len(places)} services, "
+            f"the highest plan number being {highest}; give at least {max(len(places), highest)}",
             field=f"{prefix}.planned_count",
             metadata={
                 "programme": f"programmes/{programme.id}",
                 "planned": str(programme.planned_count),
-                "plan_number": "0",
+                "plan_number": str(highest),
             },
         )
     _in_order(programme.start_date, programme.target_date, f"{prefix}.target_date", "start_date")
@@ -276,11 +279,9 @@ def check_place(
 def with_alias(service: Service, is_taken: Callable[[str], bool]) -> Service:
     """Give the service the alias that its name asks for; `-2`, `-3` … where that is taken. Older aliases stay its own."""
     wanted = alias_of(service.display_name)
-    if not wanted or wanted in (service.alias, service.id):
-        return service
-    own = {service.alias, *service.former_aliases} - {""}
+    own = {service.id, service.alias, *service.former_aliases} - {""}
     alias, number = wanted, 2
-    while is_taken(alias) and alias not in own:
+    while alias and is_taken(alias) and alias not in own:
         ending = f"-{number}"
         alias, number = wanted[: 63 - len(ending)].rstrip("-") + ending, number + 1
     former = tuple(old for old in (*service.former_aliases, service.alias) if old and old != alias)

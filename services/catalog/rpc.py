@@ -17,13 +17,14 @@ from services.common.dates import PartialDate, vietnam_day
 from services.common.endpoint import Endpoint
 from services.common.envelope import chunk
 from services.common.errors import Reason, Refusal
-from services.common.listing import FilterField, Order, page, parse_filter, parse_order, query_hash
+from services.common.listing import FilterField, Order, Page, page, parse_filter, parse_order, query_hash
 from services.common.resources import parse_name
 from services.common.text import clean, fold, search_words
 from tiendo.catalog.v1 import catalog_service_pb2 as pb
 
 _DEFAULT_PAGE = 50
 _MOST_A_PAGE = 1000
+_PAGE_BYTES = 1024 * 1024 - 64 * 1024  # tokens and revisions come on top
 _EVERY = "programmes/-"
 
 
@@ -121,9 +122,9 @@ class Rpc(Endpoint[State, CatalogWork]):
         state = await self.read(request.at_least, call)
         programme = self._programme(state, request.programme)
         words = search_words(query)
-        phrase = " ".join(words)
+        phrase = fold(query)
         ranked = [
-            ((_rank(entry, query, phrase, words), _plan_number(entry, programme), entry.service.id), entry)
+            ((_rank(entry, query, phrase), _plan_number(entry, programme), entry.service.id), entry)
             for entry in (state.members(programme) if words else [])
             if all(word in entry.haystack for word in words)
         ]
@@ -207,18 +208,24 @@ class Rpc(Endpoint[State, CatalogWork]):
         asked: str,
         descending: tuple[bool, ...],
     ) -> bytes:
-        cut = page(
-            keys,
-            page_size=request.page_size,
-            page_token=request.page_token,
-            query_hash=asked,
-            default_size=_DEFAULT_PAGE,
-            max_size=_MOST_A_PAGE,
-            descending=descending,
-        )
+        def cut_to(size: int) -> Page:
+            return page(
+                keys,
+                page_size=size,
+                page_token=request.page_token,
+                query_hash=asked,
+                default_size=_DEFAULT_PAGE,
+                max_size=_MOST_A_PAGE,
+                descending=descending,
+            )
+
+        cut = cut_to(request.page_size)
+        chunks = [entry.chunk for entry in entries[cut.start : cut.stop]]
+        fitting = _fitting(chunks)
+        if fitting < len(chunks):
+            cut, chunks = cut_to(fitting), chunks[:fitting]
         rest = pb.ListServicesResponse(next_page_token=cut.next_page_token, total_size=len(entries))
-        chunks = b"".join([entry.chunk for entry in entries[cut.start : cut.stop]])
-        return chunks + rest.SerializeToString() + self._tail(state, 4)
+        return b"".join(chunks) + rest.SerializeToString() + self._tail(state, 4)
 
     def _fields(self) -> dict[str, FilterField[ServiceEntry]]:
         today = vietnam_day(self.clock())
@@ -256,6 +263,16 @@ class Rpc(Endpoint[State, CatalogWork]):
         }
 
 
+def _fitting(chunks: list[bytes]) -> int:
+    """How many of the chunks a page may hold: clients take 4 MiB by default, so it ends at 1 MiB; one always fits."""
+    size = 0
+    for index, content in enumerate(chunks):
+        size += len(content)
+        if size > _PAGE_BYTES and index:
+            return index
+    return len(chunks)
+
+
 def _holds(first: PartialDate | None, last: PartialDate | None, day: Any) -> bool:
     return (first is None or first.first_day() <= day) and (last is None or day <= last.last_day())
 
@@ -282,7 +299,7 @@ def _order(text: str, programme: str) -> Order[ServiceEntry]:
     )
 
 
-def _rank(entry: ServiceEntry, query: str, phrase: str, words: tuple[str, ...]) -> int:
+def _rank(entry: ServiceEntry, query: str, phrase: str) -> int:
     service = entry.service
     name = fold(service.display_name)
     numbers = {str(membership.plan_number) for membership in service.memberships}
@@ -293,4 +310,4 @@ def _rank(entry: ServiceEntry, query: str, phrase: str, words: tuple[str, ...]) 
         return 0
     if name.startswith(phrase):
         return 1
-    return 2 if set(words) <= set(name.split()) else 3
+    return 2

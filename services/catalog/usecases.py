@@ -64,7 +64,8 @@ def decode(rows: Sequence[Row]) -> storage.Decoded:
 
 def create_programme(work: CatalogWork, programme_id: str, message: programme_pb2.Programme, caller: Caller) -> Done:
     """Add a programme."""
-    check_id(programme_id, "programme_id")
+    if check_id(programme_id, "programme_id") == "-":
+        raise Refusal(Reason.INVALID_NAME, "stands for every programme; give another id", field="programme_id")
     if work.programme(programme_id) is not None:
         raise _exists(f"programmes/{programme_id}", "programme_id")
     base = domain.new_programme(programme_id, work.now, caller.actor)
@@ -85,7 +86,7 @@ def update_programme(
     if present is None:
         raise programme_not_found(message.name, "programme.name")
     _check_etag(message.etag, wire.programme_etag(present), present, message.name, "programme.etag")
-    wanted = domain.checked_programme(wire.programme_in(message, present, paths), len(work.places(programme_id)))
+    wanted = domain.checked_programme(wire.programme_in(message, present, paths), work.places(programme_id).values())
     changed = sorted(path for path in wire.PROGRAMME_FIELDS if getattr(wanted, path) != getattr(present, path))
     if not changed:
         return Done(programme_entry(present).message, work.head)
