@@ -1,149 +1,199 @@
-"""The command line's connection to the services.
+"""Calls to the three services, as every command makes them.
 
-Invariant: whatever a service refuses or a network loses leaves as an exit code and a sentence, never as a stack trace; a
-command is sent again only under the same request id.
+Invariant: a call ends with a reply or a CallError that says which exit code it deserves; a repeated try carries the same
+request, so a command that was done already has no second effect.
 """
 
 import getpass
 import time
-import uuid
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from dataclasses import field as default
+from functools import cached_property
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
+from uuid import uuid4
 
 import grpc
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
-from services.cli import figures
-from services.cli.words import Lang, word, word_error
 from services.common.config import Settings
 from tiendo.catalog.v1 import catalog_service_pb2_grpc
 from tiendo.integration.v1 import integration_service_pb2_grpc
 from tiendo.status.v1 import status_service_pb2_grpc
 
-REFUSED, WRONG_USAGE, UNREACHABLE = 1, 2, 3
-_SECONDS = 10.0
-_TRIES = 4
-_RETRY_SECONDS = 0.2
+DEADLINE_SECONDS = 10.0
+REFUSED = 1
+WRONG_USAGE = 2
+UNREACHABLE = 3
+
+_WAITS_SECONDS = (0.1, 0.2, 0.4, 0.8)
 _OPTIONS = (
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.keepalive_time_ms", 25_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.enable_http_proxy", 0),
 )
 
-T = TypeVar("T")
+Request_contra = TypeVar("Request_contra", bound=Message, contravariant=True)
+Reply_co = TypeVar("Reply_co", bound=Message, covariant=True)
 
 
-class CommandError(Exception):
-    """A command that did not do what was asked; `code` is the exit code, the text is for people."""
+class Unary(Protocol[Request_contra, Reply_co]):
+    """A method of a stub."""
 
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code = code
+    def __call__(self, request: Request_contra, timeout: float | None = ..., metadata: Any = ...) -> Reply_co:
+        """Call it."""
+
+
+class CallError(Exception):
+    """A call that got no reply; `exit_code` is what the command ends with."""
+
+    exit_code = REFUSED
+
+
+class UnreachableError(CallError):
+    """Nobody answered at `address`; `late` when a connection stood and no answer came."""
+
+    exit_code = UNREACHABLE
+
+    def __init__(self, address: str, *, late: bool = False) -> None:
+        super().__init__(f"{address} does not answer")
+        self.address, self.late = address, late
 
 
 @dataclass
-class Session:
-    """One run of the command line."""
+class RefusedError(CallError):
+    """The service said no: its reason, the field to blame, what belongs to the reason, and its own words."""
 
-    lang: Lang
-    json: bool
-    settings: Settings
-    actor: str
-    _channels: dict[str, grpc.Channel] = field(default_factory=dict)
+    reason: str
+    message: str
+    code: str
+    field: str = ""
+    metadata: Mapping[str, str] = default(default_factory=dict)
+    retry_seconds: float | None = None
 
-    def word(self, key: str, **values: object) -> str:
-        """Give a text of the table in the session's language."""
-        return word(key, self.lang, **values)
-
-    def channel(self, service: str) -> grpc.Channel:
-        """Give the connection to a service; made on first use."""
-        if service not in self._channels:
-            self._channels[service] = grpc.insecure_channel(self.settings.address_of(service), options=_OPTIONS)
-        return self._channels[service]
+    def __str__(self) -> str:
+        return self.message
 
     @property
-    def catalog(self) -> catalog_service_pb2_grpc.CatalogServiceStub:
-        """The catalog's calls."""
-        return catalog_service_pb2_grpc.CatalogServiceStub(self.channel("catalog"))
-
-    @property
-    def integration(self) -> integration_service_pb2_grpc.IntegrationServiceStub:
-        """Integration's calls."""
-        return integration_service_pb2_grpc.IntegrationServiceStub(self.channel("integration"))
-
-    @property
-    def status(self) -> status_service_pb2_grpc.StatusServiceStub:
-        """Status's calls."""
-        return status_service_pb2_grpc.StatusServiceStub(self.channel("status"))
-
-    @property
-    def metadata(self) -> tuple[tuple[str, str], ...]:
-        """Headers of every call: who asks, percent-encoded."""
-        return (("tiendo-actor", quote(self.actor)),)
-
-    def call(self, method: Callable[..., T], request: Any, *, seconds: float = _SECONDS) -> T:
-        """Call, trying again what is UNAVAILABLE for a moment. Raises CommandError."""
-        left = _TRIES
-        while True:
-            left -= 1
-            try:
-                return method(request, timeout=seconds, metadata=self.metadata)
-            except grpc.RpcError as failure:
-                reason, _, _ = details(failure)
-                if not left or not reason or failure.code() is not grpc.StatusCode.UNAVAILABLE:
-                    raise self.explain(failure) from None
-                time.sleep(_RETRY_SECONDS)
-
-    def explain(self, failure: Any) -> CommandError:
-        """Word a failed call for people."""
-        code = failure.code()
-        reason, metadata, named = details(failure)
-        if not reason:
-            if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
-                return CommandError(UNREACHABLE, self.word("screen.common.unreachable", address=self._addresses()))
-            return CommandError(REFUSED, self.word("screen.common.refused", what=failure.details()))
-        if "changed_time" in metadata:
-            with suppress(ValueError):
-                metadata["changed_time"] = figures.instant(datetime.fromisoformat(metadata["changed_time"]))
-        try:
-            text = word_error(reason, self.lang, metadata, "" if reason == "STALE_ETAG" else named)
-        except KeyError:
-            text = failure.details()
-        unreachable = code is grpc.StatusCode.UNAVAILABLE
-        return CommandError(UNREACHABLE if unreachable else REFUSED, self.word("screen.common.refused", what=text))
-
-    def _addresses(self) -> str:
-        return ", ".join(self.settings.address_of(service) for service in self._channels) or "Tiendo"
+    def exit_code(self) -> int:  # type: ignore[override]
+        """A part that cannot answer now is unreachable; everything else was refused."""
+        return UNREACHABLE if self.code == "UNAVAILABLE" else REFUSED
 
 
-def details(failure: Any) -> tuple[str, dict[str, str], str]:
-    """Give reason, metadata and field of a refusal; empty where the status has none."""
-    trailing: Mapping[str, Any] = dict(failure.trailing_metadata() or ())
-    content = trailing.get("grpc-status-details-bin")
-    if not content:
-        return "", {}, ""
-    info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
-    named = ""
-    for detail in status_pb2.Status.FromString(content).details:
-        detail.Unpack(info)
-        if detail.Unpack(bad) and bad.field_violations:
-            named = bad.field_violations[0].field
-    return info.reason, dict(info.metadata), named
+def read_error(error: grpc.RpcError, address: str) -> CallError:
+    """Read what a failed call came back with. `error` is both an exception and a call, as the library raises it."""
+    call: Any = error
+    code: grpc.StatusCode = call.code()
+    refused = RefusedError("", call.details() or code.name, code.name)
+    for key, value in call.trailing_metadata() or ():
+        if key == "grpc-status-details-bin":
+            _read_details(status_pb2.Status.FromString(value), refused)
+    if refused.reason:
+        return refused
+    if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
+        return UnreachableError(address, late=code is grpc.StatusCode.DEADLINE_EXCEEDED)
+    return refused
 
 
-def new_request_id() -> str:
-    """Give an id that no other command has."""
-    return str(uuid.uuid4())
+def _read_details(status: status_pb2.Status, refused: RefusedError) -> None:
+    refused.message = status.message
+    for detail in status.details:
+        info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
+        if detail.Unpack(info):
+            refused.reason, refused.metadata = info.reason, dict(info.metadata)
+        elif detail.Unpack(bad) and bad.field_violations:
+            refused.field = bad.field_violations[0].field
+        elif detail.Unpack(retry):
+            refused.retry_seconds = retry.retry_delay.ToMilliseconds() / 1000
 
 
 def default_actor() -> str:
-    """Give the account that runs the command."""
+    """Name the person at the terminal by the account's name; "anonymous" where the account has none."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
+    except (OSError, KeyError):
+        return "anonymous"
+
+
+def new_request_id() -> str:
+    """Make the id of one command."""
+    return str(uuid4())
+
+
+class Client:
+    """One connection to each service that is asked."""
+
+    def __init__(self, settings: Settings, actor: str, *, patient: bool = True) -> None:
+        """`patient`: try again for a moment when nobody answers."""
+        self.settings = settings
+        self.metadata = (("tiendo-actor", quote(actor)),)
+        self._waits = _WAITS_SECONDS if patient else ()
+        self._channels: dict[str, grpc.Channel] = {}
+
+    def channel(self, service: str) -> grpc.Channel:
+        """Give the connection to a service, made on first use."""
+        if service not in self._channels:
+            self._channels[service] = grpc.insecure_channel(self.settings.address_of(service), _OPTIONS)
+        return self._channels[service]
+
+    @cached_property
+    def catalog(self) -> catalog_service_pb2_grpc.CatalogServiceStub:
+        """The catalog."""
+        return catalog_service_pb2_grpc.CatalogServiceStub(self.channel("catalog"))
+
+    @cached_property
+    def integration(self) -> integration_service_pb2_grpc.IntegrationServiceStub:
+        """Integration."""
+        return integration_service_pb2_grpc.IntegrationServiceStub(self.channel("integration"))
+
+    @cached_property
+    def status(self) -> status_service_pb2_grpc.StatusServiceStub:
+        """Status."""
+        return status_service_pb2_grpc.StatusServiceStub(self.channel("status"))
+
+    def address(self, request: Message) -> str:
+        """Say where a request goes, by the package of its type: `tiendo.catalog.v1.GetServiceRequest`."""
+        return self.settings.address_of(request.DESCRIPTOR.full_name.split(".")[1])
+
+    def ask(
+        self, method: Unary[Request_contra, Reply_co], request: Request_contra, *, seconds: float = DEADLINE_SECONDS
+    ) -> Reply_co:
+        """Call, and try again while a part is unavailable. Raises CallError within about `seconds`."""
+        deadline = time.monotonic() + seconds
+        waits = iter(self._waits)
+        while True:
+            left = max(0.05, deadline - time.monotonic())
+            try:
+                return method(request, timeout=left, metadata=self.metadata)
+            except grpc.RpcError as error:
+                failure = read_error(error, self.address(request))
+            wait = next(waits, None)
+            if failure.exit_code != UNREACHABLE or getattr(failure, "late", False) or wait is None:
+                raise failure
+            wait = getattr(failure, "retry_seconds", None) or wait
+            if time.monotonic() + wait >= deadline:
+                raise failure
+            time.sleep(wait)
+
+    def close(self) -> None:
+        """Close every connection."""
+        for channel in self._channels.values():
+            channel.close()
+
+
+def pages(client: Client, method: Unary[Any, Any], request: Any, limit: int = 0) -> Iterator[Any]:
+    """Read page after page of a list; `limit`: as many pages as hold so many rows, 0: all."""
+    seen = 0
+    while True:
+        reply = client.ask(method, request)
+        yield reply
+        seen += request.page_size
+        if not reply.next_page_token or (limit and seen >= limit):
+            return
+        request.page_token = reply.next_page_token

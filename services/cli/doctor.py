@@ -1,163 +1,187 @@
 """`tiendo doctor`: is everything well, and if not, what to do.
 
-Invariant: every line that is not ok ends with its remedy; it only looks, and changes nothing.
+Invariant: every line that is not well ends with what to do; one FAIL makes the exit code 1.
 """
 
-import asyncio
+import os
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
-import structlog
+import typer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from nats.js.errors import NotFoundError
-from rich.text import Text
 
-from services.cli import output
-from services.cli.client import REFUSED, CommandError, Session
-from services.common.broker import MINIMUM_VERSION, Broker, stream_specs
-from services.common.config import SERVICES
-from tiendo.status.v1 import freshness_pb2
-from tiendo.status.v1 import status_service_pb2 as pb
+from services.cli import streams
+from services.cli.client import CallError, Client
+from services.cli.figures import number
+from services.cli.session import Session, StopError, command
+from services.cli.words import Lang
+from services.common.broker import MINIMUM_VERSION
+from services.common.config import SERVICES, Settings, SettingsError, check_environment
+from tiendo.status.v1 import freshness_pb2, status_service_pb2
 
-_SECONDS = 2.0
-_STUCK_SECONDS = 60
-_FULL_NAMES = {service: f"tiendo.{service}.v1.{service.title()}Service" for service in SERVICES}
-_REMEDIES = {"catalog": "tiendo status rebuild", "integration": "tiendo status rebuild"}
+OK, WARN, FAIL = "ok", "warn", "fail"
+_LOOK_SECONDS = 2.0
+_STUCK_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: `level` is ok, warn or fail."""
+    """One line: how bad, of what, and what to do."""
 
     level: str
-    part: str
+    subject: str
     text: str
 
 
-def run(session: Session) -> None:
-    """Print what was found. Raises CommandError (exit 1) when anything failed."""
-    found = asyncio.run(_broker(session))
-    found += [finding for service in SERVICES for finding in _service(session, service)]
-    if not any(finding.level == "fail" and finding.part in SERVICES for finding in found):
-        text = session.word("screen.doctor.schema_current", services=", ".join(SERVICES))
-        found.insert(0, Finding("ok", session.word("screen.doctor.databases"), text))
-    found += _freshness(session)
-    if session.json:
-        for finding in found:
-            output.print_json({"level": finding.level, "part": finding.part, "text": finding.text})
+def doctor(session: Session) -> None:
+    """Look at every part and say what is not well, and what to do."""
+    findings = list(_examine(session))
+    if session.as_json:
+        session.show_json([{"level": each.level, "subject": each.subject, "text": each.text} for each in findings])
     else:
-        styles = {"ok": "green", "warn": "yellow", "fail": "bold red"}
-        rows = [
-            (Text(session.word(f"screen.doctor.{one.level}"), styles[one.level]), one.part, one.text) for one in found
-        ]
-        output.table(("", "", ""), rows)
-    if any(finding.level == "fail" for finding in found):
-        raise CommandError(REFUSED, "")
+        levels = {level: session.word(f"screen.doctor.{level}") for level in (OK, WARN, FAIL)}
+        level_width = max(len(text) for text in levels.values()) + 2
+        width = max(13, *(len(each.subject) + 2 for each in findings))
+        for each in findings:
+            session.say(f"{levels[each.level]:<{level_width}}{each.subject:<{width}}{each.text}")
+    if any(each.level == FAIL for each in findings):
+        raise StopError(1)
 
 
-def _service(session: Session, service: str) -> list[Finding]:
-    address = session.settings.address_of(service)
-    stub = health_pb2_grpc.HealthStub(session.channel(service))
+def _examine(session: Session) -> Iterator[Finding]:
+    word = session.word
     try:
-        _check(stub, _FULL_NAMES[service])
-    except grpc.RpcError:
-        return [_absent(session, service, address)]
-    parts = {"database": "", "relay": "", "feed.catalog": "", "feed.integration": ""}
-    bad = [part for part in parts if not _serving(stub, part)]
-    finding = [Finding("ok", service, f"{address}: {session.word('screen.doctor.part_ok')}")] if not bad else []
-    for part in bad:
-        level = "fail" if part == "database" else "warn"
-        finding.append(
-            Finding(level, service, session.word(f"screen.doctor.part_{part.partition('.')[0]}", source=part[5:]))
-        )
-    return finding
+        check_environment(os.environ)
+        settings = session.settings
+    except SettingsError as problem:
+        yield Finding(FAIL, word("screen.doctor.settings"), str(problem))
+        return
+    client = Client(settings, session.actor, patient=False)
+    health = {service: _health(client, service, "") for service in SERVICES}
+    yield from _databases(session, client, health)
+    broker = list(_broker(session, settings))
+    yield from broker
+    for service in SERVICES:
+        yield from _service(session, client, service, health[service], broker_well=broker[0].level == OK)
+    client.close()
 
 
-def _check(stub: Any, name: str) -> Any:
-    return stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=_SECONDS)
-
-
-def _serving(stub: Any, part: str) -> bool:
-    """Whether a part is well; one that the service does not have is."""
+def _health(client: Client, service: str, part: str) -> int | None:
+    """Ask a part's health; None when nothing of ours answers."""
+    stub: Any = health_pb2_grpc.HealthStub(client.channel(service))
     try:
-        return bool(_check(stub, part).status == health_pb2.HealthCheckResponse.SERVING)
-    except grpc.RpcError as failure:
-        return bool(failure.code() is grpc.StatusCode.NOT_FOUND)
+        return int(stub.Check(health_pb2.HealthCheckRequest(service=part), timeout=_LOOK_SECONDS).status)
+    except grpc.RpcError as error:
+        # A part without a name there is not one to complain of.
+        unknown = error.code() is grpc.StatusCode.NOT_FOUND
+        return health_pb2.HealthCheckResponse.SERVICE_UNKNOWN if unknown else None
 
 
-def _absent(session: Session, service: str, address: str) -> Finding:
-    host, _, port = address.rpartition(":")
-    with socket.socket() as probe:
-        probe.settimeout(_SECONDS)
-        taken = probe.connect_ex((host, int(port))) == 0
-    if taken:
-        setting = f"TIENDO_{service.upper()}_PORT"
-        part = session.word("screen.doctor.port", port=port)
-        return Finding("fail", part, session.word("screen.doctor.port_taken", setting=setting))
-    return Finding("fail", service, session.word("screen.doctor.part_away", address=address, service=service))
+def _ill(client: Client, service: str, part: str) -> bool:
+    return _health(client, service, part) == health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-async def _broker(session: Session) -> list[Finding]:
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
-    part = session.word("screen.doctor.broker")
-    broker = Broker(session.settings.nats_url.split(","), name="tiendo-doctor")
-    broker.start()
+def _databases(session: Session, client: Client, health: dict[str, int | None]) -> Iterator[Finding]:
+    word, subject = session.word, session.word("screen.doctor.databases")
+    # A service serves on the schema it knows and on no other, so an answer says that its schema is current.
+    answering = [service for service, state in health.items() if state is not None]
+    ill = [service for service in answering if _ill(client, service, "database")]
+    for service in ill:
+        setting = f"TIENDO_{service.upper()}_DATABASE_URL"
+        yield Finding(FAIL, subject, word("screen.doctor.database_away", service=service, setting=setting))
+    well = [service for service in answering if service not in ill]
+    if well:
+        yield Finding(OK, subject, word("screen.doctor.schema_current", services=", ".join(well)))
+
+
+def _broker(session: Session, settings: Settings) -> Iterator[Finding]:
+    word, subject = session.word, session.word("screen.doctor.broker")
+    report = streams.look(settings.nats_url, make=False, seconds=_LOOK_SECONDS)
+    if not report.version:
+        yield Finding(FAIL, subject, word("screen.doctor.broker_away", address=settings.nats_url))
+        return
+    if tuple(int(part) for part in report.version.split(".")[:2]) < MINIMUM_VERSION:
+        wanted = ".".join(map(str, MINIMUM_VERSION))
+        yield Finding(FAIL, subject, word("screen.doctor.broker_old", version=report.version, wanted=wanted))
+        return
+    if not report.jetstream:
+        yield Finding(FAIL, subject, word("screen.doctor.no_jetstream"))
+        return
+    missing = [stream for stream, state in report.streams.items() if state == "missing"]
+    for stream in missing:
+        yield Finding(FAIL, subject, word("screen.doctor.stream_missing", stream=stream))
+    if not missing:
+        text = word("screen.doctor.broker_ok", version=report.version, streams=len(report.streams))
+        yield Finding(OK, subject, text)
+
+
+def _service(
+    session: Session, client: Client, service: str, state: int | None, *, broker_well: bool
+) -> Iterator[Finding]:
+    word, address = session.word, client.settings.address_of(service)
+    if state is None:
+        host, _, port = address.rpartition(":")
+        if _listens(host, port):
+            subject = word("screen.doctor.port", port=port)
+            setting = f"TIENDO_{service.upper()}_PORT"
+            yield Finding(FAIL, subject, word("screen.doctor.port_taken", setting=setting))
+        else:
+            yield Finding(FAIL, service, word("screen.doctor.part_away", address=address, service=service))
+        return
+    findings: list[Finding] = []
+    # While the broker is away every relay waits for it: one line about the broker says it all.
+    if broker_well and _ill(client, service, "relay"):
+        findings.append(Finding(FAIL, service, word("screen.doctor.relay_stopped", service=service)))
+    if service == "integration" and _ill(client, service, "feed.catalog"):
+        command_line = "tiendo integration attach"
+        text = word("screen.doctor.feed_stopped", source="catalog", command=command_line)
+        findings.append(Finding(FAIL, service, text))
+    if service == "status":
+        findings.extend(_freshness(session, client))
+    yield from findings or [Finding(OK, service, word("screen.doctor.part_ok"))]
+
+
+def _listens(host: str, port: str) -> bool:
     try:
-        try:
-            async with asyncio.timeout(_SECONDS):
-                await broker.wait_connected()
-        except TimeoutError:
-            if broker.server_version:
-                wanted = ".".join(map(str, MINIMUM_VERSION))
-                text = session.word("screen.doctor.broker_old", version=broker.server_version, wanted=wanted)
-                return [Finding("fail", part, text)]
-            return [Finding("fail", part, session.word("screen.doctor.broker_away", address=session.settings.nats_url))]
-        missing = []
-        stream_manager = broker.client().jetstream()
-        for spec in stream_specs():
-            try:
-                await stream_manager.stream_info(spec.name)
-            except NotFoundError:
-                missing.append(spec.name)
-        if missing:
-            return [
-                Finding("fail", part, session.word("screen.doctor.stream_missing", stream=name)) for name in missing
-            ]
-        streams = len(stream_specs())
-        text = session.word("screen.doctor.broker_ok", version=broker.server_version, streams=streams)
-        return [Finding("ok", part, text)]
-    finally:
-        await broker.close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_LOOK_SECONDS).close()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
-def _freshness(session: Session) -> list[Finding]:
+def _freshness(session: Session, client: Client) -> Iterator[Finding]:
     try:
-        answer = session.status.GetFreshness(pb.GetFreshnessRequest(), timeout=_SECONDS)
-    except grpc.RpcError:
-        return []
-    found: list[Finding] = []
-    for source in answer.sources:
-        values = {
-            "rows": source.lag_rows,
-            "source": source.source,
-            "seconds": source.lag.seconds,
-            "service": source.source,
-        }
-        if source.state == freshness_pb2.FOLLOW_STATE_HALTED:
-            text = session.word("screen.doctor.journal_back", source=source.source, command=_REMEDIES[source.source])
-            found.append(Finding("fail", "status", text))
-        elif source.lag_rows:
-            stuck = source.lag.seconds >= _STUCK_SECONDS
-            key = "lag_stuck" if stuck else "lag"
-            names = ("rows", "source", "seconds", "service") if stuck else ("rows", "source", "seconds")
-            text = session.word(f"screen.doctor.{key}", **{name: values[name] for name in names})
-            found.append(Finding("fail" if stuck else "warn", "status", text))
-        if source.dead_letters:
-            command = "tiendo status rebuild"
-            text = session.word(
-                "screen.doctor.dead_letters", count=source.dead_letters, source=source.source, command=command
-            )
-            found.append(Finding("warn", "status", text))
-    return found
+        reply = client.ask(client.status.GetFreshness, status_service_pb2.GetFreshnessRequest(), seconds=_LOOK_SECONDS)
+    except CallError as failure:
+        yield Finding(FAIL, "status", str(failure))
+        return
+    for source in reply.sources:
+        yield from source_findings(source, session.lang)
+
+
+def source_findings(source: freshness_pb2.SourceFreshness, lang: Lang) -> Iterator[Finding]:
+    """Say what is not well with following one source."""
+    word = Session(lang, False, "").word
+    rebuild = "tiendo status rebuild"
+    if source.state == freshness_pb2.FOLLOW_STATE_HALTED:
+        yield Finding(FAIL, "status", word("screen.doctor.journal_back", source=source.source, command=rebuild))
+    elif source.state == freshness_pb2.FOLLOW_STATE_UNREACHABLE:
+        yield Finding(FAIL, "status", word("screen.doctor.source_away", source=source.source))
+    elif source.lag_rows:
+        seconds = source.lag.ToTimedelta().total_seconds()
+        values = {"rows": number(source.lag_rows, lang), "source": source.source, "seconds": int(seconds)}
+        if seconds >= _STUCK_SECONDS:
+            yield Finding(FAIL, "status", word("screen.doctor.lag_stuck", **values, service="status"))
+        else:
+            yield Finding(WARN, "status", word("screen.doctor.lag", **values))
+    if source.dead_letters:
+        values = {"count": number(source.dead_letters, lang), "source": source.source, "command": rebuild}
+        yield Finding(FAIL, "status", word("screen.doctor.dead_letters", **values))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "doctor")(doctor)

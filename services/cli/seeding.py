@@ -1,103 +1,85 @@
-"""Sends the first programme to the services, as any client would.
+"""The first programme, sent as any other client would: programme, services, then what is known to be complete.
 
-Invariant: every command has a fixed request id, so seeding twice, or again after a failure, adds nothing twice.
+Invariant: every command carries a fixed request id, so sending all of it again changes nothing.
 """
 
-import asyncio
+from collections import deque
+from typing import Any
 
-import grpc.aio
+import grpc
 
-from services.cli import seed
-from services.common.dates import PartialDate
-from tiendo.catalog.v1 import catalog_service_pb2, catalog_service_pb2_grpc, programme_pb2, service_pb2
+from services.cli.client import DEADLINE_SECONDS, Client, read_error
+from services.cli.seed import Completion, Programme, Provenance, Seed, Service, load
+from tiendo.catalog.v1 import catalog_service_pb2, programme_pb2, service_pb2
 from tiendo.common.v1 import date_pb2, provenance_pb2
-from tiendo.integration.v1 import integration_pb2, integration_service_pb2, integration_service_pb2_grpc
+from tiendo.integration.v1 import integration_pb2, integration_service_pb2
 
-ACTOR = "tiendo-seed"
-_SECONDS = 30.0
-_AT_ONCE = 64
-
-
-async def send(catalog: grpc.aio.Channel, integration: grpc.aio.Channel) -> str:
-    """Send programme, services and completions; give the revision that includes them. Raises grpc.aio.AioRpcError."""
-    data = seed.load()
-    metadata = (("tiendo-actor", ACTOR),)
-    catalog_stub = catalog_service_pb2_grpc.CatalogServiceStub(catalog)
-    integration_stub = integration_service_pb2_grpc.IntegrationServiceStub(integration)
-    await catalog_stub.CreateProgramme(programme_request(data.programme), timeout=_SECONDS, metadata=metadata)
-    limit = asyncio.Semaphore(_AT_ONCE)
-
-    async def create(service: seed.Service) -> str:
-        async with limit:
-            request = service_request(data.programme.id, service)
-            reply = await catalog_stub.CreateService(request, timeout=_SECONDS, metadata=metadata)
-        return reply.revision
-
-    # In the order of the plan, so that the journal reads like the plan; the services group them into few commits.
-    revisions = await asyncio.gather(*(create(service) for service in data.services))
-    request = completion_request(data, at_least=revisions)
-    reply = await integration_stub.BatchAdvanceIntegrations(request, timeout=_SECONDS, metadata=metadata)
-    return reply.revision
+SEED_ACTOR = "seed"
+_IN_FLIGHT = 64
 
 
-def programme_request(programme: seed.Programme) -> catalog_service_pb2.CreateProgrammeRequest:
-    """Word the programme as a command."""
+def partial_date(iso: str) -> date_pb2.PartialDate:
+    """Read "2022", "2022-09" or "2022-09-30"."""
+    parts = [int(part) for part in iso.split("-")]
+    return date_pb2.PartialDate(**dict(zip(("year", "month", "day"), parts, strict=False)))
+
+
+def programme_request(programme: Programme) -> catalog_service_pb2.CreateProgrammeRequest:
+    """Make the command that creates the programme."""
     return catalog_service_pb2.CreateProgrammeRequest(
         programme_id=programme.id,
         programme=programme_pb2.Programme(
             display_name=programme.display_name,
             english_gloss=programme.english_gloss,
             planned_count=programme.planned_count,
-            start_date=_date(programme.start_date),
-            target_date=_date(programme.target_date),
+            start_date=partial_date(programme.start_date),
+            target_date=partial_date(programme.target_date),
             owner=programme.owner,
             provenance=_provenance(programme.provenance),
         ),
-        request_id=f"seed/programmes/{programme.id}",
+        request_id=f"seed/{programme.id}",
     )
 
 
-def service_request(programme: str, service: seed.Service) -> catalog_service_pb2.CreateServiceRequest:
-    """Word one entry of the plan as a command."""
+def service_request(service: Service, programme_id: str) -> catalog_service_pb2.CreateServiceRequest:
+    """Make the command that creates one service, named or a slot."""
     return catalog_service_pb2.CreateServiceRequest(
         service_id=service.id,
         service=service_pb2.Service(
             display_name=service.display_name,
             english_gloss=service.english_gloss,
             field=service.field,
-            memberships=[service_pb2.Membership(programme=f"programmes/{programme}", plan_number=service.plan_number)],
+            memberships=[
+                service_pb2.Membership(programme=f"programmes/{programme_id}", plan_number=service.plan_number)
+            ],
             provenance=_provenance(service.provenance),
         ),
-        request_id=f"seed/services/{service.id}",
+        request_id=f"seed/{programme_id}/{service.id}",
     )
 
 
 def completion_request(
-    data: seed.Seed,
-    at_least: list[str],
+    completions: tuple[Completion, ...], programme_id: str, at_least: list[str]
 ) -> integration_service_pb2.BatchAdvanceIntegrationsRequest:
-    """Word what is known to be complete as one command, decided once the catalog's newest row is known there."""
+    """Make the one command that records what is complete."""
     return integration_service_pb2.BatchAdvanceIntegrationsRequest(
         requests=[
             integration_service_pb2.AdvanceIntegrationRequest(
                 name=f"integrations/{completion.service_id}",
                 stage=integration_pb2.STAGE_INTEGRATED,
-                effective_date=date_pb2.EffectiveDate(date=_date(completion.date), at_latest=completion.at_latest),
+                effective_date=date_pb2.EffectiveDate(
+                    date=partial_date(completion.date), at_latest=completion.at_latest
+                ),
                 evidence=[provenance_pb2.Evidence(note=completion.evidence_note)],
             )
-            for completion in data.completions
+            for completion in completions
         ],
-        request_id=f"seed/completions/{data.programme.id}",
-        at_least=at_least[-1:],
+        request_id=f"seed/{programme_id}/completed",
+        at_least=at_least,
     )
 
 
-def _date(iso: str) -> date_pb2.PartialDate:
-    date = PartialDate.from_iso(iso)
-    return date_pb2.PartialDate(year=date.year, month=date.month, day=date.day)
-
-
-def _provenance(entries: tuple[seed.Provenance, ...]) -> list[provenance_pb2.Provenance]:
+def _provenance(entries: tuple[Provenance, ...]) -> list[provenance_pb2.Provenance]:
     return [
         provenance_pb2.Provenance(
             field=entry.field,
@@ -106,3 +88,37 @@ def _provenance(entries: tuple[seed.Provenance, ...]) -> list[provenance_pb2.Pro
         )
         for entry in entries
     ]
+
+
+def send(client: Client, seed: Seed | None = None) -> list[str]:
+    """Send the seed; give the revisions that hold all of it. Raises CallError at the first refusal."""
+    seed = seed or load()
+    programme = seed.programme.id
+    client.ask(client.catalog.CreateProgramme, programme_request(seed.programme))
+    last = _create_all(client, [service_request(service, programme) for service in seed.services])
+    request = completion_request(seed.completions, programme, [last])
+    recorded = client.ask(client.integration.BatchAdvanceIntegrations, request)
+    return [last, recorded.revision]
+
+
+def _create_all(client: Client, requests: list[catalog_service_pb2.CreateServiceRequest]) -> str:
+    """Create services in order, many in flight; a call that got no answer is made again. Gives the last revision."""
+    flying: deque[tuple[Any, catalog_service_pb2.CreateServiceRequest]] = deque()
+    revision = ""
+    for request in [*requests, None]:
+        if request is not None:
+            call: Any = client.catalog.CreateService.future(request, timeout=DEADLINE_SECONDS, metadata=client.metadata)
+            flying.append((call, request))
+        while flying and (request is None or len(flying) >= _IN_FLIGHT):
+            revision = _created(client, *flying.popleft())
+    return revision
+
+
+def _created(client: Client, call: Any, request: catalog_service_pb2.CreateServiceRequest) -> str:
+    try:
+        return str(call.result().revision)
+    except grpc.RpcError as error:
+        failure = read_error(error, client.address(request))
+        if failure.exit_code == 1:
+            raise failure from None
+    return client.ask(client.catalog.CreateService, request).revision

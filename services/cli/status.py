@@ -1,166 +1,201 @@
-"""`tiendo status`: how complete, as of when, and what is still asked for.
+"""How complete the programme is, as of when.
 
-Invariant: a figure never stands alone: completed of planned, per cent, not reported, as of.
+Invariant: the lines add up to what is planned, and silence is called "not reported", never "not started".
 """
 
+import calendar
 from datetime import date
+from typing import Annotated
 
+import grpc
 import typer
-from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.cli import figures, output
-from services.cli.client import WRONG_USAGE, CommandError, Session
-from services.common.dates import PartialDate, parse_date, parse_instant
-from services.common.errors import Refusal
+from services.cli.client import Client
+from services.cli.figures import day, instant, needed_per_month, number, percent, when
+from services.cli.output import as_of_text, choose, figure_line, parse_date, parse_time
+from services.cli.processes import run_module
+from services.cli.session import Session, UsageProblemError, command
+from services.cli.words import Lang
+from tiendo.catalog.v1 import catalog_service_pb2
 from tiendo.common.v1 import date_pb2
-from tiendo.status.v1 import completion_pb2, freshness_pb2
-from tiendo.status.v1 import status_service_pb2 as pb
+from tiendo.status.v1 import completion_pb2, freshness_pb2, status_service_pb2
 
-_GROUPS = {"field": "FIELD", "agency": "AGENCY", "level": "LEVEL", "stage": "STAGE"}
-
-
-def show(session: Session, programme: str, as_of: str, known_at: str, by: str) -> None:
-    """Print the completion of a programme."""
-    request = pb.GetCompletionRequest(programme=programme_name(programme))
-    try:
-        if as_of:
-            request.as_of.CopyFrom(date_message(parse_date(as_of, "as_of")))
-        if known_at:
-            instant = Timestamp()
-            instant.FromDatetime(parse_instant(known_at, "known_at"))
-            request.known_at.CopyFrom(instant)
-    except Refusal as refusal:
-        raise CommandError(WRONG_USAGE, session.word("screen.common.wrong_usage", what=refusal.message)) from None
-    if by:
-        if by not in _GROUPS:
-            raise typer.BadParameter(f"{by!r}: {', '.join(_GROUPS)}", param_hint="--by")
-        request.group_by = completion_pb2.GroupBy.Value(f"GROUP_BY_{_GROUPS[by]}")
-    answer = session.call(session.status.GetCompletion, request)
-    if session.json:
-        output.print_json(answer)
-        return
-    _print(session, answer, asked=bool(as_of))
-    if by:
-        _print_groups(session, answer, by)
-    _print_freshness(session)
+_LINES = ("in_progress", "uncertain", "suspended", "withdrawn", "not_reported")
+_LOOK_SECONDS = 2.0
 
 
-def programme_name(programme: str) -> str:
-    """Give the resource name of a programme given by id or name; empty stays empty."""
-    return programme if not programme or "/" in programme else f"programmes/{programme}"
+def figure(client: Client, lang: Lang, programme: str = "", at_least: tuple[str, ...] = ()) -> str:
+    """Ask status for the one line that says how complete a programme is. Raises CallError."""
+    request = status_service_pb2.GetCompletionRequest(programme=programme, at_least=at_least)
+    return figure_line(client.ask(client.status.GetCompletion, request), lang)
 
 
-def date_message(date: PartialDate) -> date_pb2.PartialDate:
-    """Write a date for a request."""
-    return date_pb2.PartialDate(year=date.year, month=date.month, day=date.day)
-
-
-def print_summary(session: Session, at_least: str) -> None:
-    """Print the one line of figures, current through a revision."""
-    answer = session.call(session.status.GetCompletion, pb.GetCompletionRequest(at_least=[at_least]))
-    output.line(summary(session, answer))
-
-
-def summary(session: Session, answer: pb.GetCompletionResponse) -> str:
-    """Give the one line of figures."""
-    total = answer.total
-    return session.word(
-        "screen.summary.line",
-        completed=figures.number(total.completed, session.lang),
-        planned=figures.number(total.planned, session.lang),
-        percent=figures.percent(total.completed, total.planned, session.lang),
-        not_reported=figures.number(total.not_reported, session.lang),
-        as_of=output.date(answer.facts_through),
-    )
-
-
-def _print(session: Session, answer: pb.GetCompletionResponse, *, asked: bool) -> None:
-    total, lang = answer.total, session.lang
-    target = answer.target_date
-    name = answer.programme_display_name or answer.programme
-    if target.year:
-        words = figures.when(target.year, target.month, target.day, at_latest=bool(target.day), lang=lang)
-        output.line(session.word("screen.status.title", programme=name, target=words))
-    else:
-        output.line(session.word("screen.status.title_without_target", programme=name))
-    output.line(session.word("screen.status.as_of", as_of=output.date(answer.as_of if asked else answer.facts_through)))
-    count = figures.number
-    rows = [
-        ("count.completed", total.completed, figures.percent(total.completed, total.planned, lang)),
-        (
-            "count.in_progress",
-            total.in_progress,
-            session.word("screen.status.blocked", blocked=count(total.blocked, lang)),
-        ),
-        ("count.uncertain", total.uncertain, ""),
-        ("count.suspended", total.suspended, ""),
-        ("count.withdrawn", total.withdrawn, ""),
-        ("count.not_reported", total.not_reported, session.word("screen.status.not_reported")),
-    ]
-    output.table(
-        ("", "", ""),
-        [
-            (
-                f"  {session.word(key)}",
-                f"{count(number, lang)} / {count(total.planned, lang)}"
-                if key == "count.completed"
-                else count(number, lang),
-                note,
-            )
-            for key, number, note in rows
-        ],
-        right=(1,),
-    )
-    _print_needed(session, answer, asked=asked)
-
-
-def _print_needed(session: Session, answer: pb.GetCompletionResponse, *, asked: bool) -> None:
-    remaining = answer.total.planned - answer.total.completed
-    if not remaining:
-        output.line(session.word("screen.status.all_done"))
-        return
-    basis = answer.as_of if asked else answer.facts_through
-    if not basis.year or not answer.target_date.year:
-        return
-    last = _last_day(answer.target_date)
-    per_month = figures.needed_per_month(remaining, _last_day(basis), last)
-    if per_month is not None:
-        needed = figures.number(per_month, session.lang)
-        left = figures.number(remaining, session.lang)
-        output.line(session.word("screen.status.needed", remaining=left, per_month=needed, date=figures.day(last)))
-
-
-def _last_day(message: date_pb2.PartialDate) -> date:
-    return PartialDate(message.year, message.month, message.day).last_day()
-
-
-def _print_groups(session: Session, answer: pb.GetCompletionResponse, by: str) -> None:
+def show(session: Session, as_of: str | None, known_at: str | None, by: str | None, programme: str) -> None:
+    """Show how complete a programme is, as of when."""
     lang = session.lang
-    rows = []
-    for group in answer.groups:
-        key = session.word(f"stage.{group.key}") if by == "stage" and group.key else group.key
-        counts = group.counts
-        rows.append(
-            (
-                key or session.word("term.not_known"),
-                figures.number(counts.planned, lang),
-                figures.number(counts.completed, lang),
-                figures.percent(counts.completed, counts.planned, lang),
-                figures.number(counts.in_progress, lang),
-                figures.number(counts.not_reported, lang),
-            ),
+    request = status_service_pb2.GetCompletionRequest(programme=programme_name(programme))
+    if as_of:
+        request.as_of.CopyFrom(parse_date(as_of, lang))
+    if known_at:
+        request.known_at.FromDatetime(parse_time(known_at, lang))
+    if by:
+        request.group_by = completion_pb2.GroupBy.Value(choose(by, completion_pb2.GroupBy, "GROUP_BY_", lang))
+    reply = session.client.ask(session.client.status.GetCompletion, request)
+    if session.as_json:
+        session.show_json(reply)
+        return
+    name = programme_title(session, reply)
+    session.say(*screen(reply, lang, name=name, asked=bool(as_of), known_at=bool(known_at)))
+    if by:
+        _groups(session, reply, request.group_by)
+    session.say(_freshness(session))
+
+
+def programme_name(text: str) -> str:
+    """Make a resource name of what was typed: an id, a name, or nothing for the default."""
+    return text if not text or "/" in text else f"programmes/{text}"
+
+
+def programme_title(session: Session, reply: status_service_pb2.GetCompletionResponse) -> str:
+    """Name the programme: in English by the catalog's gloss where there is one and the catalog answers."""
+    if session.lang is Lang.EN:
+        request = catalog_service_pb2.GetProgrammeRequest(name=reply.programme)
+        try:
+            found = session.client.catalog.GetProgramme(request, timeout=_LOOK_SECONDS)
+        except grpc.RpcError:
+            return reply.programme_display_name
+        return found.programme.english_gloss or reply.programme_display_name
+    return reply.programme_display_name
+
+
+def screen(
+    reply: status_service_pb2.GetCompletionResponse,
+    lang: Lang,
+    *,
+    name: str,
+    asked: bool = False,
+    known_at: bool = False,
+) -> list[str]:
+    """Lay out the answer, line by line."""
+    session = Session(lang, False, "")
+    word, total, target = session.word, reply.total, reply.target_date
+    target_words = when(target.year, target.month, target.day, at_latest=False, lang=lang)
+    key = "screen.status.title" if target.year else "screen.status.title_without_target"
+    lines = [word(key, programme=name, **({"target": target_words} if target.year else {}))]
+    lines.append(word("screen.status.as_of", as_of=as_of_text(reply, asked=asked)))
+    if known_at:
+        lines.append(
+            word("screen.status.known_at", time=instant(reply.known_at.ToDatetime().astimezone(), seconds=True))
         )
-    headers = [session.word(key) for key in (f"term.{by}", "count.planned", "count.completed")]
-    headers += ["%", session.word("count.in_progress"), session.word("count.not_reported")]
-    output.table(headers, rows, right=(1, 2, 3, 4, 5))
-    if answer.groups_overlap:
-        output.line(session.word("screen.status.groups_overlap"))
+    share = percent(total.completed, total.planned, lang)
+    planned = f"{number(total.completed, lang):>5} / {number(total.planned, lang)}"
+    lines.append(f"  {word('count.completed'):<24}{planned}{share:>9}")
+    notes = {
+        "in_progress": word("screen.status.blocked", blocked=number(total.blocked, lang)),
+        "not_reported": word("screen.status.not_reported"),
+    }
+    for line in _LINES:
+        text = f"  {word(f'count.{line}'):<24}{number(getattr(total, line), lang):>5}"
+        lines.append(f"{text}{' ' * 11}{notes[line]}" if line in notes else text)
+    lines.extend(_outlook(session, reply, target_words, asked=asked))
+    return lines
 
 
-def _print_freshness(session: Session) -> None:
-    answer = session.call(session.status.GetFreshness, pb.GetFreshnessRequest())
-    if all(source.state == freshness_pb2.FOLLOW_STATE_CURRENT for source in answer.sources):
-        output.line(session.word("screen.status.up_to_date"))
+def _outlook(
+    session: Session, reply: status_service_pb2.GetCompletionResponse, target_words: str, *, asked: bool
+) -> list[str]:
+    total = reply.total
+    remaining = total.planned - total.completed
+    if not remaining:
+        return [session.word("screen.status.all_done")]
+    if not reply.target_date.year:
+        return []
+    target = last_day(reply.target_date)
+    base = reply.as_of if asked or not reply.facts_through.year else reply.facts_through
+    pace = needed_per_month(remaining, last_day(base), target)
+    if pace is None:
+        counts = {"completed": total.completed, "planned": total.planned, "not_reported": total.not_reported}
+        shown = {name: number(value, session.lang) for name, value in counts.items()}
+        return [session.word("screen.status.target_passed", target=target_words, **shown)]
+    return [
+        session.word(
+            "screen.status.needed",
+            remaining=number(remaining, session.lang),
+            per_month=number(pace, session.lang),
+            date=day(target),
+        )
+    ]
+
+
+def last_day(partial: date_pb2.PartialDate) -> date:
+    """Give the last day of a date's period; it has a year."""
+    month = partial.month or 12
+    return date(partial.year, month, partial.day or calendar.monthrange(partial.year, month)[1])
+
+
+def _groups(
+    session: Session, reply: status_service_pb2.GetCompletionResponse, group_by: completion_pb2.GroupBy.ValueType
+) -> None:
+    lang, word = session.lang, session.word
+    kind = completion_pb2.GroupBy.Name(group_by).removeprefix("GROUP_BY_").lower()
+    unknown_key = f"term.{kind}_not_known" if kind != "stage" else "term.not_known"
+    rows = []
+    for group in reply.groups:
+        counts = group.counts
+        key = word(f"stage.{group.key}") if kind == "stage" and group.key else group.key
+        rows.append(
+            [
+                word(unknown_key) if group.not_known else key,
+                *(number(value, lang) for value in (counts.planned, counts.completed)),
+                percent(counts.completed, counts.planned, lang),
+                *(number(value, lang) for value in (counts.in_progress, counts.blocked, counts.not_reported)),
+            ]
+        )
+    names = ("planned", "completed", "share", "in_progress", "blocked", "not_reported")
+    headers = [word(f"term.{kind}"), *(word(f"screen.status.column_{name}") for name in names)]
+    session.say("")
+    session.table(headers, rows, numbers=range(1, 7))
+    if reply.groups_overlap:
+        session.say(word("screen.status.groups_overlap"))
+    session.say("")
+
+
+def _freshness(session: Session) -> str:
+    reply = session.client.ask(session.client.status.GetFreshness, status_service_pb2.GetFreshnessRequest())
+    away = [
+        source.source
+        for source in reply.sources
+        if source.state in {freshness_pb2.FOLLOW_STATE_UNREACHABLE, freshness_pb2.FOLLOW_STATE_HALTED}
+    ]
+    if away:
+        return session.word("screen.status.not_followed", source=", ".join(away))
+    behind = sum(source.lag_rows for source in reply.sources)
+    if behind:
+        return session.word("screen.status.behind", rows=number(behind, session.lang))
+    return session.word("screen.status.up_to_date")
+
+
+def status(
+    session: Session,
+    action: Annotated[
+        str, typer.Argument(metavar="[rebuild]", help="rebuild: refold the figures from the journals.")
+    ] = "",
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="The day asked about: 30/09/2022, 09/2022, 2022.")
+    ] = None,
+    known_at: Annotated[str | None, typer.Option("--known-at", help="Only what was recorded up to then.")] = None,
+    by: Annotated[str | None, typer.Option("--by", help="Divide by field, agency, level or stage.")] = None,
+    programme: Annotated[str, typer.Option("--programme", help="Its id; default: the installation's.")] = "",
+) -> None:
+    """Show how complete a programme is, as of when; `rebuild` refolds the figures from the journals."""
+    if action == "rebuild":
+        run_module(session, "status", "rebuild")
+    elif action:
+        raise UsageProblemError(session.word("screen.common.unknown_choice", value=action, choices="rebuild"))
     else:
-        rows = sum(source.lag_rows for source in answer.sources)
-        output.line(session.word("screen.status.behind", rows=figures.number(rows, session.lang)))
+        show(session, as_of, known_at, by, programme)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "status")(status)

@@ -1,137 +1,205 @@
-"""`tiendo watch`: progress as it happens, on a terminal or as JSON lines.
+"""Progress as it happens.
 
-Invariant: after a lost connection it goes on from its last token, so it shows each event once and misses none.
+Invariant: every event that matches is shown once, in order, over any number of lost connections: each new connection goes
+on after the token of the last message.
 """
 
+import random
+import signal
 import time
 from collections.abc import Iterator
-from datetime import UTC
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 import grpc
+import typer
 
-from services.cli import figures, output
-from services.cli.catalog import service_of
-from services.cli.client import WRONG_USAGE, CommandError, Session, details
+from services.cli.client import UnreachableError, read_error
+from services.cli.figures import VIETNAM, day, number
+from services.cli.output import choose, effective_text, short, stage_text
+from services.cli.session import Session, command, to_json
 from services.cli.status import programme_name
-from tiendo.status.v1 import events_pb2
-from tiendo.status.v1 import status_service_pb2 as pb
+from services.cli.words import Lang, word
+from tiendo.catalog.v1 import catalog_service_pb2
+from tiendo.status.v1 import events_pb2, status_service_pb2
 
-_LAST = 10
-_RETRY_SECONDS = 0.5
-_AGAIN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.CANCELLED}
+_PREFIX = "PROGRESS_EVENT_KIND_"
+_LAST_EVENTS = 10
+_FIRST_WAIT_SECONDS = 0.2
+_LONGEST_WAIT_SECONDS = 2.0
+_DATED = {"service.integrated", "service.advanced", "service.reverted", "service.corrected", "service.blocked"}
+_DATED |= {"service.unblocked", "service.suspended", "service.resumed", "service.withdrawn", "service.reinstated"}
 
 
-def run(session: Session, programme: str, after: str, only: str, service: str, *, beginning: bool) -> None:
-    """Watch until Ctrl-C; then say how to go on."""
-    kinds = _kinds(session, only)
-    name = programme_name(programme)
-    request = pb.WatchProgressRequest(
-        programme=name, after=after, kinds=kinds, service=service_of(service) if service else ""
-    )
-    if beginning:
-        request.start = pb.WATCH_START_BEGINNING
-    if not session.json:
-        shown = programme or session.settings.default_programme
-        output.line(session.word("screen.watch.following", programme=shown.rpartition("/")[2]))
+def event_type(kind: int) -> str:
+    """Give an event's type in short: `service.integrated`; a kind this version does not know is its number."""
+    return short(events_pb2.ProgressEventKind, kind, _PREFIX).lower().replace("_", ".", 1)
+
+
+def event_line(event: events_pb2.ProgressEvent, lang: Lang, today: str) -> str:
+    """Show an event in one line: when it was recorded, what, which service, when it happened, the count."""
+    moment = event.recorded_time.ToDatetime(UTC).astimezone(VIETNAM)
+    recorded = f"{moment:%H:%M:%S}" if day(moment.date()) == today else day(moment.date())
+    kind = event_type(event.kind)
     try:
-        if not after and not beginning:
-            _show_last(session, request)
-        for message in _messages(session, request):
-            request.after = message.token
-            if message.HasField("event"):
-                _show(session, message.event, message.token)
-    except KeyboardInterrupt:
-        if not session.json:
-            key = "stopped" if request.after else "stopped_at_start"
-            values = {"token": request.after} if request.after else {}
-            output.line(session.word(f"screen.watch.{key}", **values))
-
-
-def _show_last(session: Session, request: pb.WatchProgressRequest) -> None:
-    """Show the last events first, and make the watch go on after them."""
-    listing = pb.ListProgressEventsRequest(
-        programme=request.programme,
-        kinds=request.kinds,
-        service=request.service,
-        order_by="sequence desc",
-        page_size=_LAST,
+        what = word(f"event.{kind}", lang, percent=event.milestone_percent)
+    except KeyError:
+        what = kind
+    counts = event.completion
+    count = word(
+        "screen.watch.count",
+        lang,
+        completed=number(counts.completed, lang),
+        planned=number(counts.planned, lang),
     )
-    answer = session.call(session.status.ListProgressEvents, listing)
-    for event in reversed(answer.events):
-        _show(session, event, "")
-    request.after = answer.watch_token
-
-
-def _messages(session: Session, request: pb.WatchProgressRequest) -> Iterator[pb.WatchProgressResponse]:
-    lost = False
-    connected = False
-    while True:
-        if request.after:
-            request.ClearField("start")
-        try:
-            for message in session.status.WatchProgress(request, metadata=session.metadata):
-                if lost and not session.json:
-                    output.line(session.word("screen.watch.reconnected"))
-                lost, connected = False, True
-                yield message
-        except grpc.RpcError as failure:
-            reason, _, _ = details(failure)
-            if (
-                failure.code() not in _AGAIN
-                or (reason and reason not in {"SHUTTING_DOWN", "NOT_CAUGHT_UP"})
-                or not connected
-            ):
-                raise session.explain(failure) from None
-            # A watch that has lived its longest ends with its token and is simply taken up again.
-            lost = lost or reason != "SHUTTING_DOWN"
-            time.sleep(_RETRY_SECONDS)
-
-
-def _kinds(session: Session, only: str) -> list[Any]:
-    """Read `--only blocked,reverted`: the last word of an event's type, or all of it."""
-    known = {
-        name.removeprefix("PROGRESS_EVENT_KIND_"): number
-        for name, number in events_pb2.ProgressEventKind.items()
-        if number
-    }
-    kinds: list[Any] = []
-    for word in (piece.strip() for piece in only.split(",") if piece.strip()):
-        wanted = word.upper().replace(".", "_").replace("-", "_")
-        found = [number for name, number in known.items() if wanted in (name, name.partition("_")[2])]
-        if not found:
-            offered = ", ".join(name.partition("_")[2].lower() for name in known)
-            raise CommandError(WRONG_USAGE, session.word("screen.common.wrong_usage", what=f"--only {word}: {offered}"))
-        kinds += found
-    return kinds
-
-
-def _show(session: Session, event: events_pb2.ProgressEvent, token: str) -> None:
-    if session.json:
-        output.print_json({**output.as_dict(event), **({"token": token} if token else {})})
-        return
-    kind = events_pb2.ProgressEventKind.Name(event.kind).removeprefix("PROGRESS_EVENT_KIND_")
-    values = {"percent": str(event.milestone_percent)} if event.milestone_percent else {}
-    what = session.word(f"event.{kind.lower().replace('_', '.', 1)}", **values)
-    service_id = event.service.rpartition("/")[2]
-    name = output.service_name(session, event.display_name, service_id, event.plan_number) if event.service else ""
-    moment = figures.instant(event.recorded_time.ToDatetime(tzinfo=UTC), seconds=True)
-    parts = [moment, f"{what:<22}", f"{service_id:<8}", name]
-    if event.effective_date.date.year:
-        parts.append(output.effective(event.effective_date, session.lang))
-    if event.kind in _COUNTING:
-        counts = event.completion
-        parts.append(session.word("screen.watch.count", completed=counts.completed, planned=counts.planned))
+    if event.service:
+        parts = [event.service.rpartition("/")[2]]
+        parts.append(event.display_name or word("naming.SLOT", lang, number=event.plan_number))
+    else:
+        parts = [event.programme.rpartition("/")[2]]
+    if kind in {"service.advanced", "service.reverted"}:
+        parts.append(f"{stage_text(event.from_stage, lang)} → {stage_text(event.to_stage, lang)}")
+    if kind in _DATED and event.effective_date.date.year:
+        parts.append(effective_text(event.effective_date, lang))
     if event.reason:
         parts.append(event.reason)
-    output.line("  ".join(part for part in parts if part.strip()))
+    if counts.planned and (kind in {"service.integrated", "service.corrected"} or not event.service):
+        parts.append(count)
+    return f"{recorded:<8}  {what:<20} {'  '.join(parts)}"
 
 
-_COUNTING = {
-    events_pb2.PROGRESS_EVENT_KIND_SERVICE_INTEGRATED,
-    events_pb2.PROGRESS_EVENT_KIND_SERVICE_CORRECTED,
-    events_pb2.PROGRESS_EVENT_KIND_SERVICE_REVERTED,
-    events_pb2.PROGRESS_EVENT_KIND_SERVICE_SUSPENDED,
-    events_pb2.PROGRESS_EVENT_KIND_SERVICE_RESUMED,
-    events_pb2.PROGRESS_EVENT_KIND_PROGRAMME_MILESTONE,
-}
+class Watch:
+    """One `tiendo watch`, over as many connections as it takes."""
+
+    def __init__(self, session: Session, request: status_service_pb2.WatchProgressRequest) -> None:
+        self._session, self._request = session, request
+        self.token = request.after
+
+    def show_latest(self) -> None:
+        """Show the last events first, and go on right after them. Raises CallError."""
+        request = status_service_pb2.ListProgressEventsRequest(
+            programme=self._request.programme,
+            page_size=_LAST_EVENTS,
+            kinds=self._request.kinds,
+            service=self._request.service,
+            order_by="sequence desc",
+        )
+        client = self._session.client
+        reply = client.ask(client.status.ListProgressEvents, request)
+        for event in reversed(reply.events):
+            self._show(event)
+        self.token = reply.watch_token
+
+    def run(self) -> None:
+        """Show events until interrupted. Raises CallError when the first connection fails, or when it is refused."""
+        lost = connected = False
+        wait_seconds = _FIRST_WAIT_SECONDS
+        while True:
+            try:
+                for message in self._open():
+                    if lost:
+                        self._note("screen.watch.reconnected")
+                        lost = False
+                    connected, wait_seconds = True, _FIRST_WAIT_SECONDS
+                    if message.token:
+                        self.token = message.token
+                    if message.HasField("event"):
+                        self._show(message.event, message.token)
+            except grpc.RpcError as error:
+                failure = read_error(error, self._session.settings.status_address)
+                again = failure.exit_code == UnreachableError.exit_code or _broken(error)
+                if not again or not (connected or self.token):
+                    raise failure from None
+            lost = True
+            time.sleep(wait_seconds * (1 - random.random() / 2))  # noqa: S311  spreads the returning watchers
+            wait_seconds = min(2 * wait_seconds, _LONGEST_WAIT_SECONDS)
+
+    def _open(self) -> Iterator[status_service_pb2.WatchProgressResponse]:
+        request = status_service_pb2.WatchProgressRequest()
+        request.CopyFrom(self._request)
+        if self.token:
+            request.after = self.token
+            request.ClearField("start")
+        client = self._session.client
+        stream: Iterator[status_service_pb2.WatchProgressResponse] = client.status.WatchProgress(
+            request, metadata=client.metadata
+        )
+        return stream
+
+    def _show(self, event: events_pb2.ProgressEvent, token: str = "") -> None:
+        if self._session.as_json:
+            reply = status_service_pb2.WatchProgressResponse(token=token, event=event)
+            self._session.say(to_json(reply if token else event))
+            return
+        self._session.say(event_line(event, self._session.lang, day(datetime.now(VIETNAM).date())))
+
+    def _note(self, key: str) -> None:
+        if self._session.as_json:
+            return
+        moment = datetime.now(VIETNAM)
+        self._session.say(f"{moment:%H:%M:%S}  {self._session.word(key)}")
+
+
+def _broken(error: Any) -> bool:
+    """Tell whether the connection ended in a way that says nothing about the request."""
+    return error.code() in {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.CANCELLED} and not any(
+        key == "grpc-status-details-bin" for key, _ in error.trailing_metadata() or ()
+    )
+
+
+def watch(
+    session: Session,
+    after: Annotated[str, typer.Option("--after", help="Go on after this token.")] = "",
+    from_beginning: Annotated[bool, typer.Option("--from-beginning", help="Begin with the first event kept.")] = False,
+    only: Annotated[str, typer.Option("--only", help="Only these events: blocked,reverted.")] = "",
+    service: Annotated[str, typer.Option("--service", help="Only this service: id or alias.")] = "",
+    programme: Annotated[str, typer.Option("--programme", help="Its id; default: the installation's.")] = "",
+) -> None:
+    """Watch progress as it happens; the last ten events come first."""
+    request = status_service_pb2.WatchProgressRequest(
+        programme=programme_name(programme),
+        after=after,
+        kinds=kinds(only, session.lang),
+        service=service_name(session, service),
+    )
+    if from_beginning and not after:
+        request.start = status_service_pb2.WATCH_START_BEGINNING
+    shown = programme.rpartition("/")[2] or session.settings.default_programme
+    running = Watch(session, request)
+    for number_of_signal in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number_of_signal, signal.default_int_handler)
+    try:
+        if not session.as_json:
+            session.say(session.word("screen.watch.following", programme=shown))
+        if not after and not from_beginning:
+            running.show_latest()
+        running.run()
+    except KeyboardInterrupt:
+        if session.as_json:
+            return
+        key = "screen.watch.stopped" if running.token else "screen.watch.stopped_at_start"
+        session.say("  " + session.word(key, **({"token": running.token} if running.token else {})))
+
+
+def kinds(only: str, lang: Lang) -> list[events_pb2.ProgressEventKind.ValueType]:
+    """Read `blocked,reverted`, `service.blocked` or `milestone`. Raises UsageProblemError naming the choices."""
+    names = []
+    for text in filter(None, (part.strip() for part in only.split(","))):
+        whole = text if "." in text or "_" in text else f"service.{text}"
+        if text in {"milestone", "target_passed"}:
+            whole = f"programme.{text}"
+        names.append(choose(whole, events_pb2.ProgressEventKind, _PREFIX, lang))
+    return [events_pb2.ProgressEventKind.Value(name) for name in names]
+
+
+def service_name(session: Session, text: str) -> str:
+    """Make `services/{id}` of an id or an alias; the catalog knows which service an alias means. Raises CallError."""
+    if not text:
+        return ""
+    request = catalog_service_pb2.GetServiceRequest(name=text if "/" in text else f"services/{text}")
+    return session.client.ask(session.client.catalog.GetService, request).service.name
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "watch")(watch)

@@ -217,10 +217,21 @@ def attach(url: str, rows: Sequence[Row]) -> str:
             storage.journal.lock_head(connection)
             state = storage.load(connection, stored_entry)
             work = IntegrationWork(connection, state, utc_now())
-            work.checkpoint = Checkpoint()
-            reached = follow_catalog(work, rows, Checkpoint())
+            # Only what the catalog says in the end counts: what it said on the way was told when it was said.
+            newest: dict[str, tuple[wire.Description, Caller]] = {}
+            for row in rows:
+                work.checkpoint = Checkpoint(row.epoch, row.sequence, row.digest)
+                try:
+                    told, actor, traceparent = wire.description_of(row)
+                except (DecodeError, ValueError) as fault:
+                    work.put_aside(row, f"{type(fault).__name__}: {fault}")
+                    continue
+                if told is not None:
+                    newest[told.service_id] = told, Caller(actor, "", traceparent)
+            for told, caller in newest.values():
+                _describe(work, told, caller, None)
             work.write()
-        return f"catalog read up to row {reached.sequence}: {len(work.rows)} integrations made or described anew"
+        return f"catalog read up to row {len(rows)}: {len(work.rows)} integrations made or described anew"
     finally:
         engine.dispose()
 
@@ -335,7 +346,7 @@ def _emit(work: IntegrationWork, entry: Entry, caller: Caller, what: dict[str, A
     return Done(body, row)
 
 
-def _describe(work: IntegrationWork, told: wire.Description, caller: Caller, cause: str) -> None:
+def _describe(work: IntegrationWork, told: wire.Description, caller: Caller, cause: str | None) -> None:
     present = work.find(told.service_id)
     if present is None:
         made = domain.new_integration(told.service_id, told.alias, told.display_name, work.now, caller.actor)

@@ -31,7 +31,7 @@ class Up:
             "TIENDO_DATA_DIR": str(folder / ".tiendo"),
             "TIENDO_NATS_URL": f"nats://127.0.0.1:{self.nats_port}",
             "LANG": "C.UTF-8",
-            "COLUMNS": "80",
+            "COLUMNS": "400",  # the addresses make the commands long
         }
         for service in ("catalog", "integration", "status"):
             self.environ[f"TIENDO_{service.upper()}_ADDRESS"] = f"127.0.0.1:{free_port()}"
@@ -151,25 +151,28 @@ def test_a_mistyped_setting_stops_the_command(up: Up) -> None:
     done = up.tiendo("status")
     del up.environ["TIENDO_NATS_ULR"]
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "TIENDO_NATS_ULR" in done.stderr
     assert "TIENDO_NATS_URL" in done.stderr
 
 
 def test_a_second_start_is_refused_and_harms_nothing(up: Up) -> None:
-    """While one runs, a second `up` names the taken port and its setting, and the first keeps serving."""
-    done = up.tiendo("up", "--lang", "en")
+    """While one runs, a second `up` on its data or its ports says which and what to set, and the first keeps serving."""
+    same_data = up.tiendo("up", "--lang", "en")
+    up.environ["TIENDO_DATA_DIR"], kept = str(up.folder / "other"), up.environ["TIENDO_DATA_DIR"]
+    same_ports = up.tiendo("up", "--lang", "en")
+    up.environ["TIENDO_DATA_DIR"] = kept
 
-    assert done.returncode == 1
-    assert "is taken by another program" in done.stderr
-    assert "TIENDO_CATALOG_PORT" in done.stderr
+    assert (same_data.returncode, same_ports.returncode) == (1, 1)
+    assert "TIENDO_DATA_DIR" in same_data.stderr
+    assert "is taken by another program" in same_ports.stderr
     assert up.tiendo("status").returncode == 0
 
 
-def test_json_is_one_object_a_line(up: Up) -> None:
+def test_json_is_json_alone(up: Up) -> None:
     """With --json, standard output is JSON alone, words untranslated and zeros included."""
     total = json.loads(up.tiendo("--json", "status").stdout)["total"]
-    found = [json.loads(line) for line in up.tiendo("catalog", "search", "ho chieu", "--json").stdout.splitlines()]
+    found = json.loads(up.tiendo("catalog", "search", "ho chieu", "--json").stdout)["services"]
 
     assert (total["completed"], total["uncertain"]) == (11, 0)
     assert [service["name"] for service in found] == ["services/bca-001"]
@@ -196,8 +199,9 @@ async def delete_stream(url: str, name: str) -> None:
     """Lose a stream."""
     broker = Broker(url, name="test")
     broker.start()
-    await broker.wait_connected()
-    await broker.client().jetstream().delete_stream(name)
+    async with asyncio.timeout(10):
+        await broker.wait_connected()
+        await broker.client().jetstream().delete_stream(name)
     await broker.close()
 
 

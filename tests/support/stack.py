@@ -17,7 +17,9 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.cli import seeding
+from services.cli.client import Client
 from services.common.broker import Broker, ensure_stream, stream_specs
+from services.common.config import Settings
 from tests.support.nats import NatsServer
 from tiendo.catalog.v1 import catalog_service_pb2_grpc
 from tiendo.integration.v1 import integration_service_pb2_grpc
@@ -162,10 +164,15 @@ class Stack:
 
     async def seed(self) -> str:
         """Send the first programme, as `tiendo seed` does, until status counts it; give the revision that includes it."""
-        revision = await seeding.send(self.channel("catalog"), self.channel("integration"))
-        request = status_service_pb2.GetCompletionRequest(at_least=[revision])
+        settings = Settings(
+            catalog_address=self.address("catalog"),
+            integration_address=self.address("integration"),
+            status_address=self.address("status"),
+        )
+        revisions = await asyncio.to_thread(lambda: seeding.send(Client(settings, "tests")))
+        request = status_service_pb2.GetCompletionRequest(at_least=revisions)
         await self.status_stub.GetCompletion(request, timeout=10)
-        return revision
+        return revisions[-1]
 
     async def stop(self) -> None:
         """End everything at once."""

@@ -1,0 +1,105 @@
+"""Where the parts listen on this machine, and where callers find them.
+
+Invariant: a port that was set moves the address callers use along with it, and the other way round, unless both were set.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+from pydantic_settings import SettingsConfigDict
+
+from services.common.config import SERVICES, ServiceSettings, Settings, SettingsError, explain
+
+DEFAULT_PORTS = {"catalog": 7101, "integration": 7102, "status": 7103}
+DEFAULT_NATS_URL = "nats://127.0.0.1:7104"
+_DEFAULT_NATS_PORT = 4222
+
+
+class CatalogPort(ServiceSettings):
+    """The catalog's own settings, as far as they are common to all services."""
+
+    model_config = SettingsConfigDict(env_prefix="TIENDO_CATALOG_", frozen=True)
+
+
+class IntegrationPort(ServiceSettings):
+    """The same of integration."""
+
+    model_config = SettingsConfigDict(env_prefix="TIENDO_INTEGRATION_", frozen=True)
+
+
+class StatusPort(ServiceSettings):
+    """The same of status."""
+
+    model_config = SettingsConfigDict(env_prefix="TIENDO_STATUS_", frozen=True)
+
+
+OWN: Mapping[str, type[ServiceSettings]] = {
+    "catalog": CatalogPort,
+    "integration": IntegrationPort,
+    "status": StatusPort,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Ports to listen on, and addresses to call."""
+
+    host: str
+    ports: Mapping[str, int]
+    calls: Mapping[str, str]
+    nats_url: str
+
+    def environ(self) -> dict[str, str]:
+        """The settings that make every part agree."""
+        settings = {"TIENDO_NATS_URL": self.nats_url}
+        for service in SERVICES:
+            settings[f"TIENDO_{service.upper()}_PORT"] = str(self.ports[service])
+            settings[f"TIENDO_{service.upper()}_ADDRESS"] = self.calls[service]
+        return settings
+
+    def nats_host_port(self) -> tuple[str, int]:
+        """Host and port of the first NATS server."""
+        first = self.nats_url.split(",")[0].rpartition("://")[2].rpartition("@")[2].rstrip("/")
+        host, _, port = first.rpartition(":") if ":" in first else (first, "", "")
+        return host, int(port or _DEFAULT_NATS_PORT)
+
+    def own_nats(self) -> bool:
+        """Whether the NATS server is to run on this machine."""
+        return self.nats_host_port()[0] in {"127.0.0.1", "localhost", "[::1]"}
+
+    def assignments(self) -> dict[str, str]:
+        """What a command in another terminal needs besides the defaults."""
+        needed = {
+            f"TIENDO_{service.upper()}_ADDRESS": self.calls[service]
+            for service in SERVICES
+            if self.calls[service] != f"127.0.0.1:{DEFAULT_PORTS[service]}"
+        }
+        if self.nats_url != DEFAULT_NATS_URL:
+            needed["TIENDO_NATS_URL"] = self.nats_url
+        return needed
+
+
+def find(settings: Settings, environ: Mapping[str, str]) -> Addresses:
+    """Read the ports and addresses in force. Raises SettingsError."""
+    ports: dict[str, int] = {}
+    calls: dict[str, str] = {}
+    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104
+    for service in SERVICES:
+        prefix = f"TIENDO_{service.upper()}_"
+        try:
+            own = OWN[service]()
+        except ValidationError as error:
+            raise explain(error, prefix) from None
+        address = settings.address_of(service)
+        if own.port:
+            ports[service] = own.port
+        elif f"{prefix}ADDRESS" in environ:
+            text = address.rpartition(":")[2]
+            if not text.isdigit():
+                raise SettingsError(f"{prefix}ADDRESS: give host:port, not {address!r}")
+            ports[service] = int(text)
+        else:
+            ports[service] = DEFAULT_PORTS[service]
+        calls[service] = address if f"{prefix}ADDRESS" in environ else f"{host}:{ports[service]}"
+    return Addresses(settings.host, ports, calls, settings.nats_url)

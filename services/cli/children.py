@@ -1,0 +1,111 @@
+"""Processes that live and die with `tiendo up`.
+
+Invariant: none of them outlives this process, however it ends, and none gets the terminal's Ctrl-C: they are told to stop
+in order.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+STOP_SECONDS = 9.0
+_STEP_SECONDS = 2.5
+_POLL_SECONDS = 0.02
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One running part and where it writes."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def last_lines(self, count: int = 15) -> list[str]:
+        """Give the end of its log."""
+        with contextlib.suppress(OSError):
+            return self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]
+        return []
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """Give what a new process runs first so that it is told when this one is gone; only Linux knows how."""
+    if not sys.platform.startswith("linux"):
+        return None
+    library = ctypes.CDLL(None, use_errno=True)
+    parent = os.getpid()
+
+    def prepare() -> None:
+        library.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return prepare
+
+
+class Children:
+    """Starts the parts, notices one that ends, and stops all of them in order."""
+
+    def __init__(self, logs: Path, environ: Mapping[str, str]) -> None:
+        self._logs, self._environ = logs, dict(environ)
+        self._logs.mkdir(parents=True, exist_ok=True)
+        self._running: list[Child] = []
+
+    def start(self, name: str, command: Sequence[str], *, log_name: str = "") -> Child:
+        """Start a part; its output goes to its log, and the log of the start before is kept beside it.
+
+        Call it from the main thread: the part ends with the thread that started it.
+        """
+        log = self._logs / f"{log_name or name}.log"
+        with contextlib.suppress(FileNotFoundError):
+            log.replace(log.with_suffix(".log.1"))
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self._environ,
+                start_new_session=True,
+                preexec_fn=_die_with_parent(),  # noqa: PLW1509  no thread of ours holds a lock here
+            )
+        child = Child(name, process, log)
+        self._running.append(child)
+        return child
+
+    def forget(self, child: Child) -> None:
+        """Expect the end of one that had a task to finish."""
+        self._running.remove(child)
+
+    def ended(self) -> Child | None:
+        """Give one that ended by itself."""
+        return next((child for child in self._running if child.process.poll() is not None), None)
+
+    def stop(self, order: Sequence[str]) -> None:
+        """Stop all, one after the other in `order`, within STOP_SECONDS; what is left then is killed."""
+        deadline = time.monotonic() + STOP_SECONDS
+        places = {name: place for place, name in enumerate(order)}
+        for child in sorted(self._running, key=lambda each: places.get(each.name, -1)):
+            if child.process.poll() is None:
+                child.process.send_signal(signal.SIGTERM)
+                _wait(child, min(deadline, time.monotonic() + _STEP_SECONDS))
+        for child in self._running:
+            _wait(child, deadline)
+        for child in self._running:
+            if child.process.poll() is None:
+                child.process.kill()
+                child.process.wait()
+        self._running.clear()
+
+
+def _wait(child: Child, deadline: float) -> None:
+    while child.process.poll() is None and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)

@@ -1,0 +1,74 @@
+"""Commands that run single parts: serve, migrate, seed.
+
+Invariant: each may be run again at any time; what is done already is not done twice.
+"""
+
+from typing import Annotated
+
+import typer
+
+from services.cli import seeding, streams
+from services.cli.client import Client
+from services.cli.processes import become, run_all
+from services.cli.seed import load
+from services.cli.session import Session, StopError, UsageProblemError, command
+from services.cli.status import figure
+from services.common.config import SERVICES
+
+
+def _check(session: Session, service: str) -> str:
+    if service not in SERVICES:
+        raise UsageProblemError(
+            session.word("screen.common.unknown_choice", value=service, choices=", ".join(SERVICES))
+        )
+    return service
+
+
+def serve(
+    session: Session, service: Annotated[str, typer.Argument(metavar="SERVICE", help="catalog, integration or status.")]
+) -> None:
+    """Be one service, in the foreground."""
+    become(_check(session, service))
+
+
+def migrate(
+    session: Session,
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="One of them; default: all three.")] = "",
+) -> None:
+    """Bring databases and NATS streams up to date; twice changes nothing."""
+    url = session.settings.nats_url
+    chosen = [_check(session, service)] if service else list(SERVICES)
+    done = run_all(chosen, "migrate")
+    for each in done:
+        for line in (*each.stdout.splitlines(), *each.stderr.splitlines()):
+            (session.complain if each.returncode or session.as_json else session.say)(line)
+    report = streams.look(url, make=True, seconds=2.0)
+    code = max(each.returncode for each in done)
+    if session.as_json:
+        services = {name: each.stdout.strip() for name, each in zip(chosen, done, strict=True)}
+        session.show_json({"services": services, "streams": report.streams, "broker": report.version})
+    else:
+        for stream, outcome in report.streams.items():
+            text = session.word(f"screen.doctor.stream_outcome_{outcome}")
+            session.say(session.word("screen.doctor.stream_made", stream=stream, outcome=text))
+        if report.reason:
+            session.say(session.word("screen.doctor.streams_not_made", address=url))
+    if code:
+        raise StopError(code)
+
+
+def seed(session: Session) -> None:
+    """Send the first programme, its 227 services and the 11 that are complete; twice changes nothing."""
+    client = Client(session.settings, seeding.SEED_ACTOR)
+    revisions = seeding.send(client)
+    if session.as_json:
+        session.show_json({"revisions": revisions})
+        return
+    session.say(figure(client, session.lang, f"programmes/{load().programme.id}", tuple(revisions)))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    command(app, "serve")(serve)
+    command(app, "migrate")(migrate)
+    command(app, "seed")(seed)

@@ -1,0 +1,46 @@
+"""Ports and addresses agree, whichever was set."""
+
+import pytest
+
+from services.cli.addresses import find
+from services.common.config import Settings, SettingsError
+
+
+def test_defaults_need_no_assignment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without settings the ports are the agreed ones."""
+    for service in ("CATALOG", "INTEGRATION", "STATUS"):
+        monkeypatch.delenv(f"TIENDO_{service}_ADDRESS", raising=False)
+    addresses = find(Settings(), {})
+
+    assert dict(addresses.ports) == {"catalog": 7101, "integration": 7102, "status": 7103}
+    assert addresses.nats_host_port() == ("127.0.0.1", 7104)
+    assert addresses.own_nats()
+    assert addresses.assignments() == {}
+
+
+def test_port_moves_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port that was set is where callers look."""
+    monkeypatch.setenv("TIENDO_STATUS_PORT", "8103")
+
+    addresses = find(Settings(), {"TIENDO_STATUS_PORT": "8103"})
+
+    assert addresses.calls["status"] == "127.0.0.1:8103"
+    assert addresses.environ()["TIENDO_STATUS_ADDRESS"] == "127.0.0.1:8103"
+    assert addresses.assignments() == {"TIENDO_STATUS_ADDRESS": "127.0.0.1:8103"}
+
+
+def test_address_moves_the_port() -> None:
+    """An address that was set is where the service listens."""
+    addresses = find(Settings(catalog_address="127.0.0.1:9001"), {"TIENDO_CATALOG_ADDRESS": "127.0.0.1:9001"})
+
+    assert addresses.ports["catalog"] == 9001
+    with pytest.raises(SettingsError, match="TIENDO_CATALOG_ADDRESS"):
+        find(Settings(catalog_address="nowhere"), {"TIENDO_CATALOG_ADDRESS": "nowhere"})
+
+
+def test_broker_elsewhere_is_not_started_here() -> None:
+    """A NATS server on another machine is used, not replaced."""
+    addresses = find(Settings(nats_url="nats://nats.example:4222,nats://other:4222"), {})
+
+    assert addresses.nats_host_port() == ("nats.example", 4222)
+    assert not addresses.own_nats()
