@@ -5,7 +5,7 @@ Invariant: --lang and --json are taken before a command's name and after it.
 
 import typer
 
-from services.cli import catalog, doctor, integration, parts, status, up, watch
+from services.cli import catalog, doctor, moves, parts, status, up, watch
 from services.cli.session import Globals, JsonOption, LangOption
 
 app = typer.Typer(
@@ -29,7 +29,7 @@ status.register(app)
 watch.register(app)
 doctor.register(app)
 app.add_typer(catalog.app, name="catalog")
-app.add_typer(integration.app, name="integration")
+app.add_typer(moves.app, name="integration")
 
 
 def run() -> None:

@@ -10,14 +10,16 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from services.common.config import ServiceSettings, Settings, SettingsError
+from services.common.db import open_engine
 from services.common.envelope import header_of, split_events, unseal
-from services.common.feed import Checkpoint, Feed, PeerUnavailableError
-from services.common.journal import Row
-from services.common.runtime import Peer, Runtime
+from services.common.feed import Checkpoint, EpochChangedError, Feed, PeerUnavailableError
+from services.common.journal import Row, digest_of
+from services.common.runtime import Peer, Runtime, check_schema
 from services.status import usecases
 from services.status.storage import SOURCES, State, StatusWork
 from tiendo.catalog.v1 import catalog_service_pb2
 from tiendo.catalog.v1 import events_pb2 as catalog_events_pb2
+from tiendo.common.v1 import event_pb2
 from tiendo.integration.v1 import events_pb2 as integration_events_pb2
 from tiendo.integration.v1 import integration_service_pb2
 
@@ -83,26 +85,58 @@ class Feeds:
 
 
 async def rebuild(shared: Settings, own: ServiceSettings) -> str:
-    """Read both journals from their start and put the read model together anew; give a sentence that says what was done."""
-    followed = {source: await _read_all(shared, source) for source in SOURCES}
-    return await asyncio.to_thread(usecases.rebuild, own.database("status", shared), followed)
+    """Read both journals from their start and put the read model together anew; give a sentence that says what was done.
+
+    Raises SchemaError, and SettingsError when a source cannot be read.
+    """
+    url = own.database("status", shared)
+    await asyncio.to_thread(_check_schema, url)
+    followed: dict[str, list[Row]] = {source: [] for source in SOURCES}
+    while True:
+        before = await asyncio.to_thread(usecases.read_checkpoints, url)
+        # What integration names of the catalog is then in the catalog's journal, which is read after it.
+        for source in reversed(SOURCES):
+            await _read_on(shared, source, followed[source])
+        try:
+            return await asyncio.to_thread(usecases.rebuild, url, followed, before)
+        except usecases.MovedOnError:
+            continue
 
 
-async def _read_all(shared: Settings, source: str) -> list[Row]:
+def _check_schema(url: str) -> None:
+    engine = open_engine(url)
+    try:
+        check_schema(engine, "status")
+    finally:
+        engine.dispose()
+
+
+async def _read_on(shared: Settings, source: str, rows: list[Row]) -> None:
+    """Add what the source has after `rows`, up to its head."""
     peer = Peer(shared.address_of(source), SERVICES[source])
-    rows: list[Row] = []
     try:
         while True:
-            answer = await peer.list_events(rows[-1].sequence if rows else 0, rows[-1].epoch if rows else "", 1000)
-            events, _ = split_events(answer)
-            if not events:
-                return rows
+            last = rows[-1] if rows else Row("", 0, "", b"")
+            events, encoded_head = split_events(await peer.list_events(last.sequence, last.epoch, 1000))
+            head = event_pb2.JournalHead.FromString(encoded_head)
             for sealed in events:
                 payload, digest = unseal(sealed)
                 header = header_of(payload)
-                rows.append(Row(header.epoch, header.sequence, digest, payload))
+                place = (head.epoch, last.sequence + 1, last.digest)
+                if (header.epoch, header.sequence, header.previous_digest) != place or digest_of(payload) != digest:
+                    raise SettingsError(
+                        f"{source}: its row {last.sequence + 1} is damaged or does not follow; see its log"
+                    )
+                last = Row(header.epoch, header.sequence, digest, payload)
+                rows.append(last)
+            if not events:
+                if (head.sequence, head.digest) != (last.sequence, last.digest):
+                    raise EpochChangedError
+                return
     except PeerUnavailableError as away:
         raise SettingsError(f"{source} cannot be read: {away}; start it, then run this again") from None
+    except EpochChangedError:
+        raise SettingsError(f"{source} was replaced while it was read; run this again") from None
     finally:
         await peer.close()
 

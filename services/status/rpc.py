@@ -4,7 +4,7 @@ Invariant: an answer comes from one state, and names the revisions that state is
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from services.common.endpoint import Endpoint, checked_instant
 from services.common.envelope import chunk, seal
 from services.common.errors import Reason, Refusal
 from services.common.feed import Checkpoint, Feed, FeedState
-from services.common.listing import Order, page, parse_order, query_hash
+from services.common.listing import Order, Page, page, parse_order, query_hash
 from services.common.resources import Revision, parse_name
 from services.status import domain, usecases, watch, wire
 from services.status.storage import SOURCES, State, StatusWork
@@ -29,7 +29,7 @@ _DEFAULT_PAGE = 50
 _MOST_A_PAGE = 1000
 _MOST_KINDS = 50
 _EVERY = "programmes/-"
-_ROWS_A_READ = 1000
+_MOST_ANSWERS = 1000
 _STATES = {
     FeedState.CURRENT: freshness_pb2.FOLLOW_STATE_CURRENT,
     FeedState.CATCHING_UP: freshness_pb2.FOLLOW_STATE_CATCHING_UP,
@@ -62,7 +62,7 @@ class Rpc(Endpoint[State, StatusWork]):
         answer = state.answers.get(key) if known_at is None else None
         if answer is None:
             answer = _count(state, programme_id, asked, known_at or domain.EVERYTHING, by)
-            if known_at is None:
+            if known_at is None and len(state.answers) < _MOST_ANSWERS:
                 state.answers[key] = answer
         rest = pb.GetCompletionResponse(
             revisions=self.revisions(state),
@@ -75,44 +75,49 @@ class Rpc(Endpoint[State, StatusWork]):
     async def list_progress_events(self, request: pb.ListProgressEventsRequest, call: Call) -> bytes:
         """Give the progress journal in pages."""
         state = await self.read(request.at_least, call)
+        place = await self.watches.position(request.after) if request.after else None
+        state = self.live.current if place is not None else state
         wanted = self._filter(state, request)
         order: Order[int] = parse_order(
             request.order_by, {"sequence": lambda number: number}, lambda number: number, "sequence"
         )
-        after = await self.watches.position(request.after) if request.after else state.first_sequence - 1
-        epoch = state.head.epoch
-        matching: dict[int, bytes] = {}
-        place = after
-        while place < state.head.sequence:
-            rows = (
-                self._recent(place)
-                or (await asyncio.to_thread(usecases.read_progress, self.engine, place, _ROWS_A_READ))[0]
+        after = state.first_sequence - 1 if place is None else place
+        epoch, head = state.head.epoch, state.head.sequence
+        numbers = range(head, after, -1) if order.descending[0] else range(after + 1, head + 1)
+        same = query_hash("progress", repr(wanted), order.text, request.after, epoch)
+
+        def cut(keys: Sequence[Any], page_token: str) -> Page:
+            return page(
+                keys,
+                page_size=request.page_size,
+                page_token=page_token,
+                query_hash=same,
+                default_size=_DEFAULT_PAGE,
+                max_size=_MOST_A_PAGE,
+                descending=order.descending,
             )
-            for row in rows:
-                if row.sequence <= state.head.sequence and wanted.matches(watch.read_event(row.payload)):
-                    matching[row.sequence] = seal(row.payload, row.digest)
-            place = rows[-1].sequence if rows else state.head.sequence
-        numbers = order.sort(matching)
-        cut = page(
-            [order.key(number) for number in numbers],
-            page_size=request.page_size,
-            page_token=request.page_token,
-            query_hash=query_hash("progress", repr(wanted), order.text, request.after, epoch),
-            default_size=_DEFAULT_PAGE,
-            max_size=_MOST_A_PAGE,
-            descending=order.descending,
+
+        begin = cut(_Keys(order, numbers), request.page_token)
+        found = await asyncio.to_thread(
+            usecases.find_progress,
+            self.engine,
+            epoch,
+            numbers[begin.start :],
+            lambda payload: wanted.matches(watch.read_event(payload)),
+            # One more tells whether another page follows.
+            min(request.page_size or _DEFAULT_PAGE, _MOST_A_PAGE) + 1,
         )
+        shown = cut([order.key(row.sequence) for row in found], "")
         rest = pb.ListProgressEventsResponse(
-            next_page_token=cut.next_page_token,
+            next_page_token=shown.next_page_token,
             revisions=self.revisions(state),
-            watch_token=watch.token_of(epoch, state.head.sequence),
+            watch_token=watch.token_of(epoch, head),
         )
-        events = b"".join(chunk(1, matching[number]) for number in numbers[cut.start : cut.stop])
+        events = b"".join(chunk(1, seal(row.payload, row.digest)) for row in found[: shown.stop])
         return events + rest.SerializeToString()
 
     async def watch_progress(self, request: pb.WatchProgressRequest, call: Call) -> AsyncIterator[bytes]:  # noqa: ARG002
         """Progress as it happens."""
-        state = self.live.current
         if request.after and request.start:
             raise Refusal(Reason.INVALID_VALUE, "excludes `after`; give one of the two", field="start")
         if request.start not in pb.WatchStart.values():
@@ -122,9 +127,12 @@ class Rpc(Endpoint[State, StatusWork]):
                 field="start",
                 metadata={"value": str(request.start)},
             )
+        # A token may be ahead of this replica; only once it has caught up does it know what the filter names.
+        place = await self.watches.position(request.after) if request.after else None
+        state = self.live.current
         wanted = self._filter(state, request)
-        if request.after:
-            after = await self.watches.position(request.after)
+        if place is not None:
+            after = place
         elif request.start == pb.WATCH_START_BEGINNING:
             after = state.first_sequence - 1
         else:
@@ -191,29 +199,31 @@ class Rpc(Endpoint[State, StatusWork]):
             service = _service(state, parse_name(request.service, "services", "service"), request.service)
         return Filter(programme, service, frozenset(request.kinds))
 
-    def _recent(self, after: int) -> list[Any]:
-        recent = self.live.tail.after(after, _ROWS_A_READ)
-        return [kept.row for kept in recent] if recent else []
+
+class _Keys(Sequence[Any]):
+    """Sort keys of sequence numbers, made when looked at."""
+
+    def __init__(self, order: Order[int], numbers: range) -> None:
+        self._order, self._numbers = order, numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._order.key(self._numbers[index])
 
 
 def _service(state: State, name: str, asked: str) -> str:
     if name in state.model.services:
         return name
-    aliases: dict[str, str] = state.answers.get("aliases") or {
-        version.alias: history.id
-        for history in state.model.services.values()
-        for version in history.versions
-        if version.alias
-    }
-    state.answers["aliases"] = aliases
-    if name not in aliases:
+    if name not in state.aliases:
         raise Refusal(
             Reason.SERVICE_NOT_FOUND,
             f"there is no {asked}",
             field="service",
             metadata={"name": asked},
         )
-    return aliases[name]
+    return state.aliases[name]
 
 
 def _date_in(request: pb.GetCompletionRequest, today: date) -> PartialDate:

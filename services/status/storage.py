@@ -86,24 +86,34 @@ class State:
     first_sequence: int = 1
 
     @cached_property
-    def answers(self) -> dict[Any, Any]:
+    def answers(self) -> dict[Any, bytes]:
         """Answers given from this state, by what was asked."""
         return {}
+
+    @cached_property
+    def aliases(self) -> dict[str, str]:
+        """Service ids by every alias they ever had."""
+        return {
+            version.alias: history.id
+            for history in self.model.services.values()
+            for version in history.versions
+            if version.alias
+        }
 
     def checkpoint(self, source: str) -> Checkpoint:
         """How far a source was followed."""
         return self.checkpoints.get(source, Checkpoint())
 
 
-def load(connection: Connection, decode: Decode) -> State:
-    """Read the state from the tables, as of one head."""
-    model = ReadModel()
+def load(connection: Connection, decode: Decode, since: State | None = None) -> State:
+    """Read the state from the tables, as of one head; `since` spares reading what it includes, of the same generation."""
+    model = since.model if since else ReadModel()
     columns = table_of(FollowedRow).c
     checkpoints = read_checkpoints(connection)
     for source in SOURCES:
         rows = connection.execute(
             select(columns.sequence, columns.digest, columns.payload)
-            .where(columns.source == source)
+            .where(columns.source == source, columns.sequence > (since.checkpoint(source).sequence if since else 0))
             .order_by(columns.sequence),
         )
         epoch = checkpoints.get(source, Checkpoint()).epoch
@@ -121,11 +131,12 @@ def load(connection: Connection, decode: Decode) -> State:
 
 def catch_up(connection: Connection, state: State, head: Head, decode: Decode) -> tuple[State, list[Row]]:
     """Add what others committed after `state`, up to `head`; give it with the progress rows."""
+    rebuilt = state.generation != read_generation(connection)
     same = (state.head.epoch, state.head.sequence) == (head.epoch, head.sequence)
-    if same and state.generation == read_generation(connection) and state.checkpoints == read_checkpoints(connection):
+    if same and not rebuilt and state.checkpoints == read_checkpoints(connection):
         return state, []
     after = state.head.sequence if state.head.epoch == head.epoch else 0
-    return load(connection, decode), journal.read_between(connection, after, head)
+    return load(connection, decode, None if rebuilt else state), journal.read_between(connection, after, head)
 
 
 def read_generation(connection: Connection) -> int:

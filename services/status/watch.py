@@ -119,9 +119,9 @@ class Watches:
                     if wanted.matches(event):
                         yield chunk(1, token_of(epoch, sequence).encode()) + chunk(2, sealed)
                         told, told_time = sequence, loop.time()
+                if self._stopping.is_set() or loop.time() >= end:
+                    raise _farewell(token_of(epoch, position))
                 if position >= state.head.sequence:
-                    if self._stopping.is_set() or loop.time() >= end:
-                        raise _farewell(token_of(epoch, position))
                     silent = loop.time() - told_time
                     if silent < self._bookmark_seconds:
                         await self._wait(changed, min(self._bookmark_seconds - silent, end - loop.time()))
@@ -151,7 +151,7 @@ class Watches:
                 if kept.row.sequence <= head
             ]
         rows, first = await asyncio.to_thread(usecases.read_progress, self._engine, after, _PAGE)
-        if rows and rows[0].sequence != after + 1:
+        if not rows or (rows[0].epoch, rows[0].sequence) != (epoch, after + 1):
             raise Refusal(
                 Reason.TOKEN_EXPIRED,
                 f"the history is kept from row {first} on; {_AFRESH}",
@@ -186,5 +186,5 @@ def _farewell(token: str) -> Refusal:
         Reason.SHUTTING_DOWN,
         "this watch ends here; go on from its last token",
         metadata={"token": token},
-        retry_seconds=0.2,
+        retry_seconds=1,
     )
