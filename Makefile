@@ -39,7 +39,8 @@ check: $(READY) ## Style, types, import rules, contracts
 
 proto: $(READY) ## Make the Python code from proto/
 	rm -rf proto/gen && mkdir proto/gen
-	$(BIN)/python -m grpc_tools.protoc -I proto --python_out=proto/gen --mypy_out=quiet:proto/gen $(PROTOS)
+	$(BIN)/python -m grpc_tools.protoc -I proto --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
+		--python_out=proto/gen --mypy_out=quiet:proto/gen $(PROTOS)
 	$(BIN)/python -m grpc_tools.protoc -I proto --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
 		--grpc_python_out=proto/gen --mypy_grpc_out=quiet:proto/gen $(filter %_service.proto,$(PROTOS))
 

@@ -181,7 +181,9 @@ class ProgressEvent(_message.Message):
     """SHA-256 of the stored bytes, 64 hexadecimal digits."""
     @_builtins.property
     def recorded_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was recorded at its source, UTC. When it happened is `effective_date`."""
+        """When status recorded it, UTC, never before the row before: soon after its source did. When it happened is
+        `effective_date`.
+        """
 
     @_builtins.property
     def effective_date(self) -> _date_pb2.EffectiveDate:
