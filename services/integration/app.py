@@ -4,8 +4,11 @@ Invariant: the only module that knows all the others; nothing is opened before `
 """
 
 import asyncio
+from collections.abc import Callable
+from datetime import datetime
 
 from services.common.config import Settings
+from services.common.journal import utc_now
 from services.common.runtime import Peer, Runtime
 from services.integration import consumers, storage, usecases, wire
 from services.integration.config import IntegrationSettings
@@ -16,8 +19,12 @@ from tiendo.integration.v1 import integration_service_pb2
 DESCRIPTOR = integration_service_pb2.DESCRIPTOR.services_by_name["IntegrationService"]
 
 
-async def serve(shared: Settings, own: IntegrationSettings, stopping: asyncio.Event) -> None:
-    """Serve until `stopping` is set. Raises SchemaError, PortTakenError."""
+def build(
+    shared: Settings,
+    own: IntegrationSettings,
+    clock: Callable[[], datetime] = utc_now,
+) -> tuple[Runtime[State, IntegrationWork], Rpc, Peer]:
+    """Open the database, load the state and wire the service; the peer is the caller's to close. Raises SchemaError."""
     runtime: Runtime[State, IntegrationWork] = Runtime(
         "integration",
         shared,
@@ -29,6 +36,7 @@ async def serve(shared: Settings, own: IntegrationSettings, stopping: asyncio.Ev
         begin=IntegrationWork,
         catch_up=lambda connection, state, head: storage.catch_up(connection, state, head, usecases.decode),
         publication=wire.publication,
+        clock=clock,
     )
     rpc = Rpc(
         runtime.live,
@@ -42,6 +50,11 @@ async def serve(shared: Settings, own: IntegrationSettings, stopping: asyncio.Ev
     )
     peer = Peer(shared.address_of(CATALOG), consumers.CATALOG_SERVICE)
     rpc.feed = consumers.catalog_feed(runtime, peer, shared)
+    return runtime, rpc, peer
+
+
+async def run(runtime: Runtime[State, IntegrationWork], rpc: Rpc, peer: Peer, stopping: asyncio.Event) -> None:
+    """Serve what `build` wired until `stopping` is set. Raises PortTakenError."""
     try:
         await runtime.serve(
             stopping,
@@ -52,3 +65,8 @@ async def serve(shared: Settings, own: IntegrationSettings, stopping: asyncio.Ev
         )
     finally:
         await peer.close()
+
+
+async def serve(shared: Settings, own: IntegrationSettings, stopping: asyncio.Event) -> None:
+    """Serve until `stopping` is set. Raises SchemaError, PortTakenError."""
+    await run(*build(shared, own), stopping)

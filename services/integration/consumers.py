@@ -4,18 +4,22 @@ Invariant: what the catalog's rows do and how far they were taken is one transac
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 from google.protobuf.message import DecodeError
 
 from services.common.config import ServiceSettings, Settings, SettingsError
-from services.common.envelope import header_of, split_events, unseal
-from services.common.feed import Checkpoint, Feed, FeedState, PeerUnavailableError
+from services.common.db import open_engine
+from services.common.errors import Refusal
+from services.common.feed import Checkpoint, Feed, FeedHaltedError, FeedState, PeerUnavailableError
 from services.common.journal import Row
-from services.common.runtime import Peer, Runtime
-from services.integration import storage, usecases
+from services.common.runtime import Peer, Runtime, check_schema
+from services.integration import usecases
 from services.integration.storage import CATALOG, IntegrationWork, State
 from tiendo.catalog.v1 import catalog_service_pb2, events_pb2
+
+_ATTACH_SECONDS = 600.0
 
 CATALOG_SERVICE = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
 _REMEDY = "Look at the catalog; if it was replaced on purpose, run `tiendo integration attach`."
@@ -26,7 +30,7 @@ def catalog_feed(runtime: Runtime[State, IntegrationWork], peer: Peer, shared: S
 
     async def apply(rows: Sequence[Row]) -> Checkpoint:
         def follow(work: IntegrationWork) -> Checkpoint:
-            return usecases.follow_catalog(work, rows, storage.read_checkpoint(work.connection))
+            return usecases.follow_catalog(work, rows)
 
         with runtime.telemetry.follow_span("follow catalog", [_traceparent(row) for row in rows]):
             reached: Checkpoint = await runtime.writer.run(follow)
@@ -53,32 +57,60 @@ async def resume_when_attached(runtime: Runtime[State, IntegrationWork], feed: F
     """Let a halted feed go on once `tiendo integration attach` has set the stored checkpoint anew; runs until cancelled."""
     while True:
         await asyncio.sleep(runtime.shared.follow_seconds)
-        if feed.state is FeedState.HALTED:
-            stored = await asyncio.to_thread(usecases.stored_checkpoint, runtime.engine)
+        if feed.state is not FeedState.HALTED:
+            continue
+        with contextlib.suppress(Refusal):  # the database is away: look again
+            # In the writer, so that commands too are decided on the new checkpoint from here on.
+            stored: Checkpoint = await runtime.writer.run(IntegrationWork.reread_checkpoint)
             if stored != feed.checkpoint:
                 runtime.reached.move(CATALOG, stored.epoch, stored.sequence)
                 feed.reset(stored)
 
 
 async def attach(shared: Settings, own: ServiceSettings) -> str:
-    """Read the catalog from its start and add what integrations lack; give a sentence that says what was done."""
-    peer = Peer(shared.address_of(CATALOG), CATALOG_SERVICE)
-    rows: list[Row] = []
+    """Read the catalog from its start and add what integrations lack; give a sentence that says what was done.
+
+    Raises SchemaError, and SettingsError when the catalog cannot be read.
+    """
+    engine = open_engine(own.database("integration", shared))
     try:
+        await asyncio.to_thread(check_schema, engine, "integration")
         while True:
-            answer = await peer.list_events(rows[-1].sequence if rows else 0, rows[-1].epoch if rows else "", 1000)
-            events, _ = split_events(answer)
-            if not events:
-                break
-            for sealed in events:
-                payload, digest = unseal(sealed)
-                header = header_of(payload)
-                rows.append(Row(header.epoch, header.sequence, digest, payload))
-    except PeerUnavailableError as away:
+            before = await asyncio.to_thread(usecases.stored_checkpoint, engine)
+            rows = await _read_catalog(shared)
+            with contextlib.suppress(usecases.MovedOnError):
+                return await asyncio.to_thread(usecases.attach, engine, rows, before)
+    finally:
+        engine.dispose()
+
+
+async def _read_catalog(shared: Settings) -> list[Row]:
+    """Give the catalog's rows from the first to its head, their bytes and chain checked as the feed checks them."""
+    rows: list[Row] = []
+
+    async def keep(more: Sequence[Row]) -> Checkpoint:
+        rows.extend(more)
+        return Checkpoint(rows[-1].epoch, rows[-1].sequence, rows[-1].digest)
+
+    peer = Peer(shared.address_of(CATALOG), CATALOG_SERVICE)
+    feed = Feed(
+        source=CATALOG,
+        broker=None,
+        subject="",
+        event_type=events_pb2.CatalogEvent,
+        list_events=peer.list_events,
+        apply=keep,
+        checkpoint=Checkpoint(),
+    )
+    try:
+        await feed.catch_up(_ATTACH_SECONDS)
+    except (PeerUnavailableError, TimeoutError) as away:
         raise SettingsError(f"the catalog cannot be read: {away}; start it, then run this again") from None
+    except FeedHaltedError as damaged:
+        raise SettingsError(f"the catalog cannot be read: {damaged}") from None
     finally:
         await peer.close()
-    return await asyncio.to_thread(usecases.attach, own.database("integration", shared), rows)
+    return rows
 
 
 def _traceparent(row: Row) -> str:

@@ -18,7 +18,8 @@ from services.common.listing import FilterField, page, parse_filter, parse_order
 from services.common.resources import parse_name
 from services.integration import domain, usecases, wire
 from services.integration.storage import CATALOG, Entry, IntegrationWork, State
-from services.integration.usecases import Done, Told
+from services.integration.usecases import Done
+from services.integration.wire import Told, told_of
 from tiendo.integration.v1 import integration_service_pb2 as pb
 
 _DEFAULT_PAGE = 50
@@ -74,6 +75,8 @@ class Rpc(Endpoint[State, IntegrationWork]):
         await self.read(request.at_least, call)
         entry = await self._sure(call, lambda: _call_of(lambda: self._find(request.parent, "parent")))
         integration_id = entry.integration.service_id
+        # Before the history is read: it may be newer than these say, never older.
+        revisions = self.revisions(self.live.current)
         entries = await asyncio.to_thread(usecases.history, self.engine, integration_id)
         cut = page(
             [(kept.number,) for kept in entries],
@@ -87,7 +90,7 @@ class Rpc(Endpoint[State, IntegrationWork]):
             transitions=entries[cut.start : cut.stop],
             next_page_token=cut.next_page_token,
             total_size=len(entries),
-            revisions=self.revisions(self.live.current),
+            revisions=revisions,
         )
 
     async def advance_integration(self, request: pb.AdvanceIntegrationRequest, call: Call) -> bytes:
@@ -126,9 +129,11 @@ class Rpc(Endpoint[State, IntegrationWork]):
 
     async def correct_transition(self, request: pb.CorrectTransitionRequest, call: Call) -> bytes:
         """Re-date or annul an earlier entry."""
-        told = usecases.told_of(request)
+        told = told_of(request)
         if request.transition < 0:
             raise Refusal(Reason.INVALID_VALUE, "is below 0; give an entry's number, or 0", field="transition")
+        if request.HasField("annul") and not request.annul:
+            raise Refusal(Reason.INVALID_VALUE, "may only be true; to re-date, give effective_date", field="annul")
         caller = call.caller(request)
         return await self._run(
             request,
@@ -142,9 +147,8 @@ class Rpc(Endpoint[State, IntegrationWork]):
         told = Told(
             request.name,
             wire.date_in(request.date, "date"),
-            "",
-            wire.evidence_in(request.evidence),
-            request.etag,
+            evidence=wire.evidence_in(request.evidence),
+            etag=request.etag,
         )
         check = wire.known(request.check, domain.Check, "check")
         state = wire.known(request.state, domain.CheckState, "state")
@@ -158,7 +162,7 @@ class Rpc(Endpoint[State, IntegrationWork]):
 
     async def set_portal_link(self, request: pb.SetPortalLinkRequest, call: Call) -> bytes:
         """Record or remove a portal link."""
-        told = Told(request.name, None, "", (), request.etag)
+        told = Told(request.name, etag=request.etag)
         portal = wire.known(request.portal, domain.Portal, "portal")
         caller = call.caller(request)
         return await self._run(
@@ -177,7 +181,7 @@ class Rpc(Endpoint[State, IntegrationWork]):
                 field="requests",
                 metadata={"limit": str(_MOST_A_PAGE), "count": str(len(request.requests))},
             )
-        steps = usecases.told_in_batch(request.requests)
+        steps = [_read_step(step, f"requests[{index}]") for index, step in enumerate(request.requests)]
         caller = call.caller(request)
 
         def decide(work: IntegrationWork) -> Message:
@@ -196,7 +200,7 @@ class Rpc(Endpoint[State, IntegrationWork]):
         response: type[Message],
         *stage: domain.Stage,
     ) -> bytes:
-        told = usecases.told_of(request)
+        told = told_of(request)
         caller = call.caller(request)
         return await self._run(
             request,
@@ -232,17 +236,22 @@ class Rpc(Endpoint[State, IntegrationWork]):
         except Refusal as refusal:
             if refusal.reason is not Reason.INTEGRATION_NOT_FOUND:
                 raise
+            missing = refusal
         try:
             await self.feed.catch_up(call.wait_seconds())
-        except (PeerUnavailableError, FeedHaltedError, TimeoutError):
-            raise Refusal(
-                Reason.PEER_UNAVAILABLE,
-                "this integration is not known here, and the catalog does not answer whether the service exists; try again",
-                field="name",
-                metadata={"peer": CATALOG},
-                retry_seconds=1,
-            ) from None
-        return await ask()
+        except (PeerUnavailableError, TimeoutError):
+            why = "the catalog does not answer whether the service exists; try again"
+        except FeedHaltedError as halt:
+            why = f"the catalog is not followed any more ({halt})"
+        else:
+            return await ask()
+        raise Refusal(
+            Reason.PEER_UNAVAILABLE,
+            f"{missing.metadata['name']} is not known here, and {why}",
+            field=missing.fields[0],
+            metadata={"peer": CATALOG},
+            retry_seconds=1,
+        )
 
     def _find(self, name: str, field: str) -> Entry:
         entry = self.live.current.find(parse_name(name, "integrations", field))
@@ -252,6 +261,17 @@ class Rpc(Endpoint[State, IntegrationWork]):
 
     def _tail(self, state: State, field: int) -> bytes:
         return b"".join(chunk(field, revision.encode()) for revision in self.revisions(state))
+
+
+def _read_step(request: pb.AdvanceIntegrationRequest, place: str) -> tuple[Told, domain.Stage]:
+    """Read one step of a batch. Raises Refusal naming the place of what cannot be read."""
+    try:
+        for field in ("request_id", "at_least"):
+            if getattr(request, field):
+                raise Refusal(Reason.INVALID_VALUE, "must be empty inside a batch; the batch has its own", field=field)
+        return told_of(request), wire.known(request.stage, domain.Stage, "stage")
+    except Refusal as refusal:
+        raise usecases.at_place(refusal, place) from None
 
 
 async def _call_of(found: Callable[[], T]) -> T:

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Connection, LargeBinary, func, insert, select
+from sqlalchemy import CheckConstraint, Connection, LargeBinary, insert, select
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -86,7 +86,7 @@ journal = Journal(metadata)
 CATALOG = "catalog"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entry:
     """An integration with what the catalog told of its service, and what reads need ready."""
 
@@ -98,12 +98,12 @@ class Entry:
     message: bytes
     chunk: bytes
 
-    @property
+    @cached_property
     def haystack(self) -> str:
         """Its text for searching, folded."""
         return fold(f"{self.integration.display_name} {self.integration.alias} {self.integration.service_id}")
 
-    @property
+    @cached_property
     def sort_key(self) -> str:
         """Its place in the Vietnamese alphabet."""
         return sort_key(self.integration.display_name)
@@ -160,13 +160,11 @@ def catalog_revision(checkpoint: Checkpoint) -> str:
     return Revision(CATALOG, checkpoint.epoch, checkpoint.sequence).encode() if checkpoint.epoch else ""
 
 
-def load(connection: Connection, stored: Callable[[bytes, int, str, str], Entry]) -> State:
-    """Read the state from the tables, as of one head. `stored` takes message, version, actor and last change."""
+def load(connection: Connection, stored: Callable[[bytes, int, str], Entry]) -> State:
+    """Read the state from the tables, as of one head. `stored` takes message, version and last change."""
     head = journal.read_head(connection)
     columns = table_of(IntegrationRow).c
-    rows = connection.execute(
-        select(columns.body, columns.version, columns.update_actor, columns.change).order_by(columns.id),
-    )
+    rows = connection.execute(select(columns.body, columns.version, columns.change).order_by(columns.id))
     return State(head).changed(head, read_checkpoint(connection), [stored(*row) for row in rows])
 
 
@@ -192,11 +190,6 @@ def read_checkpoint(connection: Connection) -> Checkpoint:
     return Checkpoint(*found) if found else Checkpoint()
 
 
-def count_dead_letters(connection: Connection) -> int:
-    """Give how many rows were put aside."""
-    return connection.execute(select(func.count()).select_from(table_of(DeadLetterRow))).scalar_one()
-
-
 def read_history(connection: Connection, integration_id: str) -> list[bytes]:
     """Give an integration's entries as messages, in order."""
     columns = table_of(TransitionRow).c
@@ -215,9 +208,22 @@ class IntegrationWork(Work[State]):
         self._added: dict[str, list[dict[str, Any]]] = {}
         self._dead: list[dict[str, Any]] = []
 
+    def reread_checkpoint(self) -> Checkpoint:
+        """Give the checkpoint in force: the table's, which another process may have moved without adding a row.
+
+        Only what this very transaction has moved already is newer than the table.
+        """
+        if self.checkpoint == self.state.checkpoint:
+            self.checkpoint = read_checkpoint(self.connection)
+        return self.checkpoint
+
     def find(self, name: str) -> Entry | None:
         """Find an integration by its service's id or alias, as of now."""
         service_id = self._names.get(name) or self.state.names.get(name, "")
+        return self.find_id(service_id)
+
+    def find_id(self, service_id: str) -> Entry | None:
+        """Find an integration by its service's id alone, as of now."""
         return self._entries.get(service_id) or self.state.entries.get(service_id)
 
     def history(self, integration_id: str) -> list[bytes]:

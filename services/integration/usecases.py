@@ -8,22 +8,27 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+import structlog
 from google.protobuf.message import DecodeError
 from sqlalchemy import Engine
 
-from services.common.dates import EffectiveDate, iso_instant, vietnam_day
-from services.common.db import open_engine, read_transaction, write_transaction
+from services.common.dates import iso_instant, vietnam_day
+from services.common.db import read_transaction, write_transaction
 from services.common.envelope import chunk, header_of
 from services.common.errors import Reason, Refusal
 from services.common.feed import Checkpoint
-from services.common.journal import Head, Row, utc_now
+from services.common.journal import Head, Row, stamp, utc_now
 from services.common.resources import parse_name
 from services.common.writer import Caller
 from services.integration import domain, storage, wire
 from services.integration.domain import Integration, Transition
 from services.integration.storage import CATALOG, Entry, IntegrationWork, catalog_revision
+from services.integration.wire import Told
 from tiendo.integration.v1 import events_pb2, integration_pb2, transition_pb2
-from tiendo.integration.v1 import integration_service_pb2 as pb
+
+_ACTOR_LIMIT = 200
+
+log = structlog.get_logger("integration")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +42,23 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What every transition command says besides its stage."""
+class Decided:
+    """A change that was decided and not kept yet: the integration after it, its event, the entry it adds to the history."""
 
-    name: str
-    effective_date: EffectiveDate | None
-    reason: str
-    evidence: tuple[domain.Evidence, ...]
-    etag: str
+    entry: Entry
+    event: events_pb2.IntegrationEvent
+    transition: transition_pb2.Transition | None = None
+    corrected: transition_pb2.Transition | None = None
+
+
+class MovedOnError(Exception):
+    """The catalog was followed further meanwhile."""
 
 
 Step = Callable[..., tuple[Integration, Transition]]
 
 
-def entry_of(integration: Integration, programmes: Sequence[str], former_aliases: Sequence[str], change: str) -> Entry:
-    """Prepare an integration for reading and storing."""
-    message = wire.integration_out(integration, programmes, former_aliases).SerializeToString(deterministic=True)
-    return Entry(integration, tuple(programmes), tuple(former_aliases), change, message, chunk(1, message))
-
-
-def stored_entry(message: bytes, version: int, _actor: str, change: str) -> Entry:
+def stored_entry(message: bytes, version: int, change: str) -> Entry:
     """Prepare an integration read from its table."""
     read = integration_pb2.Integration.FromString(message)
     integration = wire.integration_of(read, version)
@@ -70,7 +72,7 @@ def decode(rows: Sequence[Row]) -> list[Entry]:
     for row in rows:
         event = wire.event_of(row)
         message = event.integration.SerializeToString(deterministic=True)
-        entries.append(stored_entry(message, event.sequence, event.actor, wire.change_words(event)))
+        entries.append(stored_entry(message, event.sequence, wire.change_words(event)))
     return entries
 
 
@@ -84,7 +86,7 @@ def take_step(work: IntegrationWork, step: Step, told: Told, caller: Caller, *st
     before = find(work, told.name, "name")
     check_etag(before, told.etag)
     after, entry = _decide(work, step, before.integration, told, caller, *stage)
-    return record(work, before, after, entry, caller)
+    return _keep(work, _step_decided(work, before, after, entry, caller))
 
 
 def batch_advance(
@@ -94,19 +96,23 @@ def batch_advance(
 ) -> list[Done]:
     """Advance many, all or nothing; a refusal names its place, `requests[3].stage`."""
     present: dict[str, Entry] = {}
-    decided: list[tuple[Entry, Integration, Transition]] = []
+    decided: list[Decided] = []
+    head = work.head
     for index, (told, stage) in enumerate(steps):
         try:
             found = find(work, told.name, "name")
+            # A caller cannot know the etag between two steps of one batch: the one from before it guards them all.
+            check_etag(found, told.etag)
             before = present.get(found.integration.service_id, found)
-            if before is found:
-                check_etag(before, told.etag)
-            after, entry = _decide(work, domain.advance, before.integration, told, caller, stage)
+            after, transition = _decide(work, domain.advance, before.integration, told, caller, stage)
+            step = _step_decided(work, before, after, transition, caller, sequence=head.sequence + 1)
+            # An event that is too large must be found before the first one is kept.
+            _, head = stamp(step.event, head, work.now)
         except Refusal as refusal:
-            raise _at(refusal, f"requests[{index}].") from None
-        decided.append((before, after, entry))
-        present[found.integration.service_id] = replace(before, integration=after)
-    return [record(work, before, after, entry, caller) for before, after, entry in decided]
+            raise at_place(refusal, f"requests[{index}]") from None
+        decided.append(step)
+        present[found.integration.service_id] = step.entry
+    return [_keep(work, step) for step in decided]
 
 
 def correct(
@@ -134,7 +140,7 @@ def correct(
         now=work.now,
         actor=caller.actor,
     )
-    return record(work, before, after, entry, caller, corrected)
+    return _keep(work, _step_decided(work, before, after, entry, caller, corrected))
 
 
 def set_check(
@@ -163,7 +169,7 @@ def set_check(
         check=wire.check_out(after.check(check)),
         previous_state=int(before.integration.check(check).state),  # type: ignore[arg-type]
     )
-    return _keep(work, before, after, caller, {"connection_check_set": what})
+    return _keep(work, _decided(work, replace(before, integration=after), caller, {"connection_check_set": what}))
 
 
 def set_portal_link(work: IntegrationWork, told: Told, portal: domain.Portal, uri: str, caller: Caller) -> Done:
@@ -177,30 +183,65 @@ def set_portal_link(work: IntegrationWork, told: Told, portal: domain.Portal, ur
     what = events_pb2.PortalLinkSet(
         link=integration_pb2.PortalLink(portal=int(link.portal), uri=link.uri),  # type: ignore[arg-type]
     )
-    return _keep(work, before, after, caller, {"portal_link_set": what})
+    return _keep(work, _decided(work, replace(before, integration=after), caller, {"portal_link_set": what}))
 
 
-def follow_catalog(work: IntegrationWork, rows: Sequence[Row], stored: Checkpoint) -> Checkpoint:
+def follow_catalog(work: IntegrationWork, rows: Sequence[Row]) -> Checkpoint:
     """Make and describe integrations from catalog rows, and move the checkpoint; rows taken before add nothing.
 
-    `stored` is the checkpoint as this transaction reads it. A row that cannot be read is put aside with its reason.
+    A row that cannot be read, or whose effect cannot be recorded, is put aside with its reason.
     """
-    if stored.sequence >= work.checkpoint.sequence or stored.epoch != work.checkpoint.epoch:
-        work.checkpoint = stored
+    place = work.reread_checkpoint()
+    causes = {row.digest: f"{CATALOG}/{row.epoch}/{row.sequence}" for row in rows}
+    taken = storage.journal.known_causes(work.connection, causes.values())
     for row in rows:
-        if row.epoch == work.checkpoint.epoch and row.sequence <= work.checkpoint.sequence:
+        if row.epoch == place.epoch and row.sequence <= place.sequence:
             continue
-        if not _follows(row, work.checkpoint):
+        if not _follows(row, place):
             break
-        work.checkpoint = Checkpoint(row.epoch, row.sequence, row.digest)
+        place = work.checkpoint = Checkpoint(row.epoch, row.sequence, row.digest)
+        cause = causes[row.digest]
+        if cause in taken:
+            # The checkpoint says that this row is new, so an older copy of the catalog had another one at its place.
+            cause = f"{cause}/{row.digest[:16]}"
         try:
-            told, actor, traceparent = wire.description_of(row)
-        except (DecodeError, ValueError) as fault:
-            work.put_aside(row, f"{type(fault).__name__}: {fault}")
-            continue
-        if told is not None:
-            _describe(work, told, Caller(actor, "", traceparent), f"{CATALOG}/{row.epoch}/{row.sequence}")
-    return work.checkpoint
+            told, caller = _read(row)
+            if told is not None:
+                _describe(work, told, caller, cause)
+        except (DecodeError, ValueError, Refusal) as fault:
+            _put_aside(work, row, fault)
+    return place
+
+
+def attach(engine: Engine, rows: Sequence[Row], before: Checkpoint) -> str:
+    """Take a catalog's whole journal, in one transaction; nothing that is there is removed. Give what was done in words.
+
+    Raises MovedOnError when the checkpoint is no longer the one `before` the journal was read.
+    """
+    with write_transaction(engine) as connection:
+        storage.journal.lock_head(connection)
+        work = IntegrationWork(connection, storage.load(connection, stored_entry), utc_now())
+        if work.checkpoint != before:
+            raise MovedOnError
+        last = rows[-1] if rows else Row("", 0, "", b"")
+        work.checkpoint = Checkpoint(last.epoch, last.sequence, last.digest)
+        # Only what the catalog says in the end counts: what it said on the way was told when it was said.
+        newest: dict[str, tuple[Row, wire.Description, Caller]] = {}
+        for row in rows:
+            try:
+                told, caller = _read(row)
+            except (DecodeError, ValueError, Refusal) as fault:
+                _put_aside(work, row, fault)
+            else:
+                if told is not None:
+                    newest[told.service_id] = row, told, caller
+        for row, told, caller in newest.values():
+            try:
+                _describe(work, told, caller, None)
+            except Refusal as fault:
+                _put_aside(work, row, fault)
+        work.write()
+    return f"catalog read up to row {last.sequence}: {len(work.rows)} integrations made or described anew"
 
 
 def stored_checkpoint(engine: Engine) -> Checkpoint:
@@ -209,31 +250,15 @@ def stored_checkpoint(engine: Engine) -> Checkpoint:
         return storage.read_checkpoint(connection)
 
 
-def attach(url: str, rows: Sequence[Row]) -> str:
-    """Take a catalog's journal from its start, in one transaction; nothing that is there is removed."""
-    engine = open_engine(url)
-    try:
-        with write_transaction(engine) as connection:
-            storage.journal.lock_head(connection)
-            state = storage.load(connection, stored_entry)
-            work = IntegrationWork(connection, state, utc_now())
-            # Only what the catalog says in the end counts: what it said on the way was told when it was said.
-            newest: dict[str, tuple[wire.Description, Caller]] = {}
-            for row in rows:
-                work.checkpoint = Checkpoint(row.epoch, row.sequence, row.digest)
-                try:
-                    told, actor, traceparent = wire.description_of(row)
-                except (DecodeError, ValueError) as fault:
-                    work.put_aside(row, f"{type(fault).__name__}: {fault}")
-                    continue
-                if told is not None:
-                    newest[told.service_id] = told, Caller(actor, "", traceparent)
-            for told, caller in newest.values():
-                _describe(work, told, caller, None)
-            work.write()
-        return f"catalog read up to row {len(rows)}: {len(work.rows)} integrations made or described anew"
-    finally:
-        engine.dispose()
+def _read(row: Row) -> tuple[wire.Description | None, Caller]:
+    told, actor, traceparent = wire.description_of(row)
+    return told, Caller(actor[:_ACTOR_LIMIT], "", traceparent)
+
+
+def _put_aside(work: IntegrationWork, row: Row, fault: Exception) -> None:
+    reason = f"{type(fault).__name__}: {fault}"
+    log.warning("catalog row put aside", sequence=row.sequence, reason=reason)
+    work.put_aside(row, reason)
 
 
 def history(engine: Engine, integration_id: str) -> list[transition_pb2.Transition]:
@@ -282,27 +307,6 @@ def check_etag(entry: Entry, given: str) -> None:
     )
 
 
-def record(
-    work: IntegrationWork,
-    before: Entry,
-    after: Integration,
-    entry: Transition,
-    caller: Caller,
-    corrected: Transition | None = None,
-) -> Done:
-    """Write a decided entry: history, integration, event."""
-    transition = wire.transition_out(after.service_id, entry)
-    what: dict[str, Any] = {"transition": transition}
-    wrong = None
-    if corrected is not None:
-        wrong = what["corrected"] = wire.transition_out(after.service_id, corrected)
-    # An integration may be advanced twice in one batch: what the catalog told of it is the same both times.
-    done = _keep(work, before, after, caller, {wire.EVENT_OF_KIND[entry.kind]: what})
-    body = transition.SerializeToString(deterministic=True)
-    work.add_transition(after.service_id, entry.number, int(entry.kind), body)
-    return replace(done, transition=transition, corrected=wrong)
-
-
 def _decide(
     work: IntegrationWork,
     step: Step,
@@ -323,13 +327,19 @@ def _decide(
     )
 
 
-def _keep(work: IntegrationWork, before: Entry, after: Integration, caller: Caller, what: dict[str, Any]) -> Done:
-    return _emit(work, replace(before, integration=after), caller, what, None)
-
-
-def _emit(work: IntegrationWork, entry: Entry, caller: Caller, what: dict[str, Any], cause: str | None) -> Done:
-    integration = replace(entry.integration, version=work.head.sequence + 1)
-    message = wire.integration_out(integration, entry.programmes, entry.former_aliases)
+def _decided(
+    work: IntegrationWork,
+    after: Entry,
+    caller: Caller,
+    what: dict[str, Any],
+    *,
+    sequence: int | None = None,
+    transition: transition_pb2.Transition | None = None,
+    corrected: transition_pb2.Transition | None = None,
+) -> Decided:
+    """Word a decided change; `sequence` is its event's, the very next one where none is given."""
+    integration = replace(after.integration, version=sequence or work.head.sequence + 1)
+    message = wire.integration_out(integration, after.programmes, after.former_aliases)
     fields: dict[str, Any] = {
         "actor": caller.actor,
         "request_id": caller.request_id,
@@ -339,28 +349,62 @@ def _emit(work: IntegrationWork, entry: Entry, caller: Caller, what: dict[str, A
         **what,
     }
     event = events_pb2.IntegrationEvent(**fields)
-    row = work.emit(event, cause)
     body = message.SerializeToString(deterministic=True)
-    kept = replace(entry, integration=integration, change=wire.change_words(event), message=body, chunk=chunk(1, body))
-    work.put(kept)
-    return Done(body, row)
+    entry = replace(after, integration=integration, change=wire.change_words(event), message=body, chunk=chunk(1, body))
+    return Decided(entry, event, transition, corrected)
+
+
+def _step_decided(
+    work: IntegrationWork,
+    before: Entry,
+    after: Integration,
+    entry: Transition,
+    caller: Caller,
+    corrected: Transition | None = None,
+    *,
+    sequence: int | None = None,
+) -> Decided:
+    transition = wire.transition_out(after.service_id, entry)
+    wrong = None if corrected is None else wire.transition_out(after.service_id, corrected)
+    what: dict[str, Any] = (
+        {"transition": transition} if wrong is None else {"transition": transition, "corrected": wrong}
+    )
+    return _decided(
+        work,
+        replace(before, integration=after),
+        caller,
+        {wire.EVENT_OF_KIND[entry.kind]: what},
+        sequence=sequence,
+        transition=transition,
+        corrected=wrong,
+    )
+
+
+def _keep(work: IntegrationWork, decided: Decided, cause: str | None = None) -> Done:
+    """Keep a decided change for writing: event, integration, history."""
+    # First, because it refuses an event that is too large.
+    row = work.emit(decided.event, cause)
+    work.put(decided.entry)
+    if (transition := decided.transition) is not None:
+        body = transition.SerializeToString(deterministic=True)
+        work.add_transition(decided.entry.integration.service_id, transition.number, int(transition.kind), body)
+    return Done(decided.entry.message, row, decided.transition, decided.corrected)
 
 
 def _describe(work: IntegrationWork, told: wire.Description, caller: Caller, cause: str | None) -> None:
-    present = work.find(told.service_id)
+    present = work.find_id(told.service_id)
     if present is None:
         made = domain.new_integration(told.service_id, told.alias, told.display_name, work.now, caller.actor)
         entry = Entry(made, told.programmes, told.former_aliases, "", b"", b"")
-        _emit(work, entry, caller, {"integration_created": {}}, cause)
+        _keep(work, _decided(work, entry, caller, {"integration_created": {}}), cause)
         return
     integration = present.integration
     same = (integration.alias, integration.display_name, present.former_aliases, present.programmes)
     if same == (told.alias, told.display_name, told.former_aliases, told.programmes):
         return
-    # What the catalog says of a service is no change of its integration's state: who changed that last stays named.
-    described = replace(integration, alias=told.alias, display_name=told.display_name, update_time=work.now)
+    described = integration.changed(work.now, caller.actor, alias=told.alias, display_name=told.display_name)
     entry = replace(present, integration=described, programmes=told.programmes, former_aliases=told.former_aliases)
-    _emit(work, entry, caller, {"integration_described": {}}, cause)
+    _keep(work, _decided(work, entry, caller, {"integration_described": {}}), cause)
 
 
 def _follows(row: Row, checkpoint: Checkpoint) -> bool:
@@ -371,42 +415,13 @@ def _follows(row: Row, checkpoint: Checkpoint) -> bool:
     return (header.sequence, header.previous_digest) == (checkpoint.sequence + 1, checkpoint.digest)
 
 
-def _at(refusal: Refusal, place: str) -> Refusal:
+def at_place(refusal: Refusal, place: str) -> Refusal:
+    """Give the refusal of one step of a batch, its field named from the batch: `stage` at `requests[3]`."""
     field = refusal.fields[0] if refusal.fields else ""
-    text = refusal.message.removeprefix(f"{field}: ")
     return Refusal(
         refusal.reason,
-        text,
-        field=f"{place}{field}",
+        refusal.message.removeprefix(f"{field}: "),
+        field=f"{place}.{field}" if field else place,
         metadata=refusal.metadata,
         retry_seconds=refusal.retry_seconds,
     )
-
-
-def told_of(request: Any) -> Told:
-    """Read what a transition command says besides its stage. Raises Refusal for a date that cannot be."""
-    return Told(
-        request.name,
-        wire.date_in(request.effective_date, "effective_date"),
-        request.reason,
-        wire.evidence_in(request.evidence),
-        request.etag,
-    )
-
-
-def told_in_batch(requests: Sequence[pb.AdvanceIntegrationRequest]) -> list[tuple[Told, domain.Stage]]:
-    """Read the steps of a batch. Raises Refusal naming the place of what cannot be read."""
-    steps: list[tuple[Told, domain.Stage]] = []
-    for index, request in enumerate(requests):
-        for field in ("request_id", "at_least"):
-            if getattr(request, field):
-                raise Refusal(
-                    Reason.INVALID_VALUE,
-                    "must be empty inside a batch; the batch has its own",
-                    field=f"requests[{index}].{field}",
-                )
-        try:
-            steps.append((told_of(request), wire.known(request.stage, domain.Stage, "stage")))
-        except Refusal as refusal:
-            raise _at(refusal, f"requests[{index}].") from None
-    return steps

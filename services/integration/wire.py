@@ -16,7 +16,7 @@ from services.common.envelope import cloud_event, token
 from services.common.errors import Reason, Refusal
 from services.common.journal import Row
 from services.common.relay import Publication
-from services.common.resources import etag
+from services.common.resources import etag, parse_name
 from services.integration import domain
 from services.integration.domain import Integration, Transition, TransitionKind
 from tiendo.catalog.v1 import events_pb2 as catalog_events_pb2
@@ -240,7 +240,9 @@ def change_words(event: events_pb2.IntegrationEvent) -> str:
         return f"check {word}: {domain.CheckState(check.state).name}"
     if name == "portal_link_set":
         return f"portal link {domain.Portal(event.portal_link_set.link.portal).name}"
-    if name in {"integration_created", "integration_described"}:
+    if name == "integration_created":
+        return "made from the catalog"
+    if name == "integration_described":
         return "described anew by the catalog"
     if name == "transition_corrected":
         return f"entry {event.transition_corrected.corrected.number} corrected"
@@ -261,6 +263,28 @@ def publication(row: Row) -> Publication:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What every command says besides what is its own."""
+
+    name: str
+    effective_date: EffectiveDate | None = None
+    reason: str = ""
+    evidence: tuple[domain.Evidence, ...] = ()
+    etag: str = ""
+
+
+def told_of(request: Any) -> Told:
+    """Read what a transition command says besides its stage. Raises Refusal for a date that cannot be."""
+    return Told(
+        request.name,
+        date_in(request.effective_date, "effective_date"),
+        request.reason,
+        evidence_in(request.evidence),
+        request.etag,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Description:
     """What the catalog tells of a service."""
 
@@ -274,18 +298,16 @@ class Description:
 def description_of(row: Row) -> tuple[Description | None, str, str]:
     """Read a catalog row: what it tells of a service (None for other rows), its actor and its trace.
 
-    Raises ValueError for a row that cannot be read.
+    Raises DecodeError or ValueError for a row that cannot be read, Refusal for a service without a proper name.
     """
     event = catalog_events_pb2.CatalogEvent.FromString(row.payload)
     name = event.WhichOneof("event")
     if name is None:
-        return None, event.actor, event.traceparent
+        raise ValueError("it tells of an event that this version does not know")
     service: Any = getattr(getattr(event, name), "service", None)
     if service is None:
         return None, event.actor, event.traceparent
-    service_id = service.name.removeprefix("services/")
-    if not service_id:
-        raise ValueError("the service has no name")
+    service_id = parse_name(service.name, "services", "service.name")
     programmes = tuple(entry.programme.removeprefix("programmes/") for entry in service.memberships)
     told = Description(service_id, service.alias, tuple(service.former_aliases), service.display_name, programmes)
     return told, event.actor, event.traceparent
