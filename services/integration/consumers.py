@@ -104,8 +104,10 @@ async def _read_catalog(shared: Settings) -> list[Row]:
     )
     try:
         await feed.catch_up(_ATTACH_SECONDS)
-    except (PeerUnavailableError, TimeoutError) as away:
-        raise SettingsError(f"the catalog cannot be read: {away}; start it, then run this again") from None
+    except (PeerUnavailableError, TimeoutError):
+        raise SettingsError(
+            f"the catalog at {shared.address_of(CATALOG)} does not answer; start it, then run this again"
+        ) from None
     except FeedHaltedError as damaged:
         raise SettingsError(f"the catalog cannot be read: {damaged}") from None
     finally:

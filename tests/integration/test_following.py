@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
+from services.common.config import SettingsError
 from services.common.db import open_engine, read_transaction
-from services.common.feed import FeedState
+from services.common.feed import Checkpoint, FeedState
 from services.integration import usecases
 from services.integration.consumers import attach
 from tests.support.catalog import create, fill, name, running_catalog
@@ -222,6 +224,32 @@ async def test_attaching_without_anything_to_add_still_moves_decisions_to_the_ne
 
     assert said == "catalog read up to row 1: 0 integrations made or described anew"
     assert event.catalog_revision == catalog.revision
+
+
+async def test_attaching_begins_again_when_the_feed_went_on_meanwhile(tmp_path: Path) -> None:
+    """Rows read before the checkpoint moved are not used: it would be set back behind what was taken."""
+    async with running_journal(3) as catalog, running_integration(tmp_path, catalog.port) as service:
+        await service.get("bca-003", catalog.revision)
+        before = service.runtime.live.current
+        first = Checkpoint(catalog.rows[0].epoch, 1, catalog.rows[0].digest)
+        with pytest.raises(usecases.MovedOnError):
+            usecases.attach(service.runtime.engine, catalog.rows[:1], first)
+        kept = rows(service, "SELECT epoch, sequence, digest FROM checkpoint")
+
+    assert kept == [(before.checkpoint.epoch, 3, before.checkpoint.digest)]
+
+
+async def test_attaching_needs_a_catalog_that_answers(tmp_path: Path) -> None:
+    """Without one it is refused in words that name its address, and changes nothing."""
+    async with running_journal(1) as catalog, running_integration(tmp_path, catalog.port) as service:
+        await service.get("bca-001", catalog.revision)
+        await catalog.stop()
+        with pytest.raises(SettingsError) as refusal:
+            await attach(service.shared, service.own)
+
+    assert str(refusal.value) == (
+        f"the catalog at 127.0.0.1:{catalog.port} does not answer; start it, then run this again"
+    )
 
 
 async def test_an_older_copy_of_the_catalog_is_attached_too(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import dataclasses
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -145,7 +144,8 @@ class Integration:
     async def call(self, method: str, request: Message) -> Any:
         """Make a call as ACTOR."""
         metadata = (("tiendo-actor", "Nguy%E1%BB%85n%20V%C4%83n%20%C4%90%E1%BB%A9c"),)
-        return await getattr(self.stub, method)(request, timeout=10, metadata=metadata)
+        made: Any = getattr(self.stub, method)
+        return await made(request, timeout=10, metadata=metadata)
 
     async def advance(self, service: str, stage: int, **fields: Any) -> pb.AdvanceIntegrationResponse:
         """Move to a later stage."""
@@ -229,8 +229,8 @@ class Refused:
     reason: str
     field: str
     message: str
-    metadata: dict[str, str] = dataclasses.field(default_factory=dict)
-    retry_seconds: float | None = None
+    metadata: dict[str, str]
+    retry_seconds: float | None
 
     @property
     def short(self) -> tuple[str, str, str]:
