@@ -8,7 +8,8 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import unquote
@@ -35,6 +36,8 @@ _DETAILS = "grpc-status-details-bin"
 _ACTOR = "tiendo-actor"
 _ANONYMOUS = "anonymous"
 _LONGEST_WAIT_SECONDS = 5.0
+# Clients take 8 KiB of trailers, and a message is in them thrice: as text, in the status, with its field.
+_MESSAGE_BYTES, _VALUE_BYTES = 1000, 300
 _BEFORE_DEADLINE_SECONDS = 0.1
 
 log = structlog.get_logger("call")
@@ -81,17 +84,22 @@ class Context(Protocol):
 
 
 Unary = Callable[[Any, Call], Awaitable[Message | bytes]]
-Stream = Callable[[Any, Call], AsyncIterator[Message | bytes]]
+Stream = Callable[[Any, Call], AsyncGenerator[Message | bytes, None]]
 
 
 def rich_status(refusal: Refusal) -> status_pb2.Status:
-    """Word a refusal as google.rpc.Status: ErrorInfo, BadRequest for its fields, RetryInfo where a retry helps."""
-    status = status_pb2.Status(code=code_pb2.Code.Value(refusal.kind.value), message=refusal.message)
-    info = error_details_pb2.ErrorInfo(reason=str(refusal.reason), domain="tiendo", metadata=dict(refusal.metadata))
+    """Word a refusal as google.rpc.Status: ErrorInfo, BadRequest for its fields, RetryInfo where a retry helps.
+
+    Texts are cut to what fits into the trailers, or the caller would see the transport's own error instead.
+    """
+    message = _cut(refusal.message, _MESSAGE_BYTES)
+    status = status_pb2.Status(code=code_pb2.Code.Value(refusal.kind.value), message=message)
+    metadata = {key: _cut(value, _VALUE_BYTES) for key, value in refusal.metadata.items()}
+    info = error_details_pb2.ErrorInfo(reason=str(refusal.reason), domain="tiendo", metadata=metadata)
     status.details.add().Pack(info)
     if refusal.fields:
         violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=name, description=refusal.message)
+            error_details_pb2.BadRequest.FieldViolation(field=_cut(name, _VALUE_BYTES), description=message)
             for name in refusal.fields
         ]
         status.details.add().Pack(error_details_pb2.BadRequest(field_violations=violations))
@@ -100,6 +108,11 @@ def rich_status(refusal: Refusal) -> status_pb2.Status:
         delay.FromMilliseconds(int(refusal.retry_seconds * 1000))
         status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
     return status
+
+
+def _cut(text: str, most: int) -> str:
+    content = text.encode()
+    return text if len(content) <= most else content[:most].decode(errors="ignore") + "…"
 
 
 def _code(kind: Kind) -> grpc.StatusCode:
@@ -133,12 +146,13 @@ class Calls:
             call, span = self._open(name, context)
             try:
                 reply = await handler(_parse(request_type, content), call)
+                answered = reply if isinstance(reply, bytes) else reply.SerializeToString()
             except BaseException as failure:  # noqa: BLE001 (cancellation included: every call must end with a status)
                 return await self._fail(name, call, span, begun, failure, context)
             if span is not None:
                 span.end()
             log.debug("call", method=name, code="OK", ms=_since(begun))
-            return reply if isinstance(reply, bytes) else reply.SerializeToString()
+            return answered
 
         return answer
 
@@ -149,8 +163,9 @@ class Calls:
             begun = time.perf_counter()
             call, span = self._open(name, context)
             try:
-                async for reply in handler(_parse(request_type, content), call):
-                    await context.write(reply if isinstance(reply, bytes) else reply.SerializeToString())
+                async with aclosing(handler(_parse(request_type, content), call)) as replies:
+                    async for reply in replies:
+                        await context.write(reply if isinstance(reply, bytes) else reply.SerializeToString())
             except BaseException as failure:  # noqa: BLE001
                 return await self._fail(name, call, span, begun, failure, context)
             if span is not None:
@@ -189,23 +204,23 @@ class Calls:
                 span.end()
             raise failure
         refusal = failure if isinstance(failure, Refusal) else self._unforeseen(name, failure)
+        status = rich_status(refusal)
         if span is not None:
             span.set_attribute("rpc.grpc.status_code", _code(refusal.kind).value[0])
             span.set_attribute("error.type", str(refusal.reason))
-            span.set_status(StatusCode.ERROR, refusal.message)
+            span.set_status(StatusCode.ERROR, status.message)
             span.end()
         log.info(
             "call",
             method=name,
             code=refusal.kind.value,
             reason=str(refusal.reason),
-            message=refusal.message,
+            message=status.message,
             actor=call.actor,
             trace=call.traceparent,
             ms=_since(begun),
         )
-        details = rich_status(refusal).SerializeToString()
-        await context.abort(_code(refusal.kind), refusal.message, ((_DETAILS, details),))
+        await context.abort(_code(refusal.kind), status.message, ((_DETAILS, status.SerializeToString()),))
 
     def _unforeseen(self, name: str, failure: BaseException) -> Refusal:
         if isinstance(failure, asyncio.CancelledError):

@@ -5,6 +5,7 @@ broker or collector do; a second server on a taken port never starts.
 """
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -39,18 +40,22 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
 
 
 class PortTakenError(Exception):
-    """Another program listens there; the message names the port and the setting."""
+    """The port cannot be had, mostly because another program listens; the message names port and setting."""
 
 
 def check_port(host: str, port: int, setting: str) -> None:
-    """Raise PortTakenError when another program listens on the port: gRPC itself names no cause."""
+    """Raise PortTakenError when the port cannot be listened on: gRPC itself names no cause."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as failure:
+            if failure.errno == errno.EADDRINUSE:
+                raise PortTakenError(
+                    f"port {port} on {host} is taken by another program; stop it or set {setting}"
+                ) from failure
             raise PortTakenError(
-                f"port {port} on {host} is taken by another program; stop it or set {setting}"
+                f"port {port} on {host} cannot be listened on ({failure.strerror}); set {setting} or TIENDO_HOST"
             ) from failure
 
 

@@ -66,8 +66,10 @@ class Reached:
                 field="at_least",
                 metadata={"limit": str(MAX_AT_LEAST), "count": str(len(at_least))},
             )
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
         for index, text in enumerate(at_least):
-            await self.wait_for(decode_revision(text, f"at_least[{index}]"), seconds)
+            await self.wait_for(decode_revision(text, f"at_least[{index}]"), end - loop.time())
 
     async def wait_for(self, wanted: Revision, seconds: float) -> None:
         """Return once one revision is included; Refusals as for `wait`."""

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from services.common.db import write_transaction
 from services.common.errors import Reason, Refusal
@@ -123,6 +123,7 @@ class Writer(Generic[S, W]):
         self._idle.set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._task: asyncio.Task[None] | None = None
+        self._closed = False
 
     def start(self) -> None:
         """Begin to run commands."""
@@ -133,8 +134,10 @@ class Writer(Generic[S, W]):
 
         With a `request_id`, what it returned must be bytes: they are kept, and given again for the same id and `content`
         hash. Raises Refusal: the command's own, REQUEST_ID_REUSED, DATABASE_UNAVAILABLE (nothing was written, or it is not
-        known: send it again with the same request_id), OVERLOADED.
+        known: send it again with the same request_id), OVERLOADED, SHUTTING_DOWN.
         """
+        if self._closed:
+            raise Refusal(Reason.SHUTTING_DOWN, "the service is stopping; try again", retry_seconds=1)
         if len(self._waiting) >= _WAITING:
             raise Refusal(Reason.OVERLOADED, "too many commands are waiting; try again", retry_seconds=1)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -143,7 +146,8 @@ class Writer(Generic[S, W]):
         return await future
 
     async def drain(self) -> None:
-        """Finish what is waiting, then stop; commands that come later are not run."""
+        """Finish what is waiting, then stop; commands that come later are refused."""
+        self._closed = True
         while self._waiting or not self._idle.is_set():
             await self._idle.wait()
             await asyncio.sleep(0)
@@ -194,14 +198,14 @@ class Writer(Generic[S, W]):
             return _Outcome(results=[_unavailable(failure)] * len(group))
         except Exception as failure:  # noqa: BLE001 (each command gets its own outcome)
             if len(group) == 1:
-                return _Outcome(results=[_unavailable(failure) if isinstance(failure, DBAPIError) else failure])
+                return _Outcome(results=[_unavailable(failure) if _may_pass(failure) else failure])
             whole = _Outcome(rows=[])
             rows: list[Row] = []
             for command in group:
                 alone = self._commit([command])
                 whole.results += alone.results
                 rows += alone.rows
-                whole.state = alone.state or whole.state
+                whole.state = whole.state if alone.state is None else alone.state
             whole.rows = rows
             return whole
 
@@ -229,9 +233,12 @@ class Writer(Generic[S, W]):
         answered = self._journal.requests(work.connection, named) if named else {}
         new: dict[str, tuple[str, bytes]] = {}
         for command in group:
+            before = work.head
             try:
                 outcome.results.append(_decide(command, work, answered, new))
             except Refusal as refusal:
+                if work.head != before:  # it had emitted already: only a rollback takes that back
+                    raise
                 outcome.results.append(refusal)
         self._journal.remember(work.connection, new)
 
@@ -262,6 +269,11 @@ def _decide(
 
 class _CommitFailedError(Exception):
     """The COMMIT itself failed."""
+
+
+def _may_pass(failure: Exception) -> bool:
+    """Whether trying again can help: not where the database refused the very content."""
+    return isinstance(failure, DBAPIError) and not isinstance(failure, IntegrityError | DataError)
 
 
 def _unavailable(failure: Exception) -> Refusal:

@@ -1,0 +1,106 @@
+"""Log lines are one JSON object each for machines, plain for people, and name the service."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+_PREPARED = """
+import asyncio, logging, sys, threading
+import structlog
+from services.common.log import configure
+configure("catalog", sys.argv[1], sys.argv[2])
+log = structlog.get_logger("test")
+"""
+
+
+def logged(script: str, log_format: str = "json", level: str = "info") -> list[str]:
+    """The lines a process writes to standard error."""
+    command = [sys.executable, "-c", _PREPARED + script, log_format, level]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout == ""
+    return done.stderr.splitlines()
+
+
+def parsed(lines: list[str]) -> list[dict[str, Any]]:
+    """JSON lines, read."""
+    return [json.loads(line) for line in lines]
+
+
+def test_lines_for_machines() -> None:
+    """One JSON object a line with level, time in UTC, service and Vietnamese as it is, whatever line breaks are in it."""
+    (line,) = logged('log.info("advanced", name="Cấp lại căn cước", text="one\\ntwo")')
+
+    read = json.loads(line)
+    assert "Cấp lại căn cước" in line
+    assert read["timestamp"].endswith("Z")
+    assert {key: read[key] for key in ("event", "level", "service", "text")} == {
+        "event": "advanced",
+        "level": "info",
+        "service": "catalog",
+        "text": "one\ntwo",
+    }
+
+
+def test_auto_is_for_machines_where_there_is_no_terminal() -> None:
+    """Into a pipe, "auto" writes JSON; "console" writes for people."""
+    assert parsed(logged('log.info("x")', "auto"))[0]["event"] == "x"
+    assert not logged('log.info("x")', "console")[0].startswith("{")
+
+
+def test_a_stack_is_part_of_its_line() -> None:
+    """A logged exception is one line too, with its stack inside."""
+    (line,) = logged('try:\n    1 / 0\nexcept ZeroDivisionError:\n    log.exception("fault")')
+
+    read = json.loads(line)
+    assert read["level"] == "error"
+    assert "ZeroDivisionError" in json.dumps(read["exception"])
+
+
+@pytest.mark.parametrize(("level", "told"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
+def test_the_level_is_kept(level: str, told: int) -> None:
+    """Lines below the level are left out."""
+    assert len(logged('log.debug("a"); log.info("b"); log.warning("c"); log.error("d")', "json", level)) == told
+
+
+def test_threads_name_the_service_too() -> None:
+    """A line of another thread, such as the writer's, names the service as well."""
+    script = 'thread = threading.Thread(target=lambda: log.info("x")); thread.start(); thread.join()'
+
+    assert [line["service"] for line in parsed(logged(script))] == ["catalog"]
+
+
+def test_what_a_task_binds_stays_with_it() -> None:
+    """Of 100 tasks at once, each line has the id that its own task has bound."""
+    lines = parsed(
+        logged(
+            """
+async def task(number):
+    structlog.contextvars.bind_contextvars(call=number)
+    await asyncio.sleep(0)
+    log.info("done", number=number)
+
+async def main():
+    await asyncio.gather(*(task(number) for number in range(100)))
+    log.info("after")
+
+asyncio.run(main())
+"""
+        )
+    )
+
+    assert [line["call"] for line in lines[:-1]] == [line["number"] for line in lines[:-1]]
+    assert len(lines) == 101
+    assert "call" not in lines[-1]
+
+
+def test_libraries_are_quiet() -> None:
+    """Of grpc and nats only errors are told, of others warnings."""
+    lines = logged(
+        'logging.getLogger("grpc").warning("a"); logging.getLogger("nats").error("b"); '
+        'logging.getLogger("x").info("c"); logging.getLogger("x").warning("d")'
+    )
+
+    assert lines == ["nats: b", "x: d"]
