@@ -6,8 +6,6 @@ Invariant: a read is answered from one state, and from bytes that are ready, so 
 from collections.abc import Callable
 from typing import Any
 
-from google.protobuf.message import Message
-
 from services.catalog import usecases, wire
 from services.catalog.domain import Naming
 from services.catalog.storage import CatalogWork, ServiceEntry, State
@@ -63,7 +61,6 @@ class Rpc(Endpoint[State, CatalogWork]):
             request,
             call,
             lambda work: usecases.create_programme(work, request.programme_id, request.programme, caller),
-            pb.CreateProgrammeResponse,
         )
 
     async def update_programme(self, request: pb.UpdateProgrammeRequest, call: Call) -> bytes:
@@ -73,7 +70,6 @@ class Rpc(Endpoint[State, CatalogWork]):
             request,
             call,
             lambda work: usecases.update_programme(work, request.programme, request.update_mask.paths, caller),
-            pb.UpdateProgrammeResponse,
         )
 
     async def get_service(self, request: pb.GetServiceRequest, call: Call) -> bytes:
@@ -140,7 +136,6 @@ class Rpc(Endpoint[State, CatalogWork]):
             request,
             call,
             lambda work: usecases.create_service(work, request.service_id, request.service, caller),
-            pb.CreateServiceResponse,
         )
 
     async def update_service(self, request: pb.UpdateServiceRequest, call: Call) -> bytes:
@@ -151,7 +146,6 @@ class Rpc(Endpoint[State, CatalogWork]):
             request,
             call,
             lambda work: usecases.update_service(work, request.service, request.update_mask.paths, evidence, caller),
-            pb.UpdateServiceResponse,
         )
 
     async def retire_service(self, request: pb.RetireServiceRequest, call: Call) -> bytes:
@@ -170,7 +164,6 @@ class Rpc(Endpoint[State, CatalogWork]):
                 request.etag,
                 caller,
             ),
-            pb.RetireServiceResponse,
         )
 
     async def _run(
@@ -178,13 +171,11 @@ class Rpc(Endpoint[State, CatalogWork]):
         request: Any,
         call: Call,
         verb: Callable[[CatalogWork], Done],
-        response: type[Message],
     ) -> bytes:
-        def decide(work: CatalogWork) -> Message:
+        # Every command's response has the same fields: the resource and the revision.
+        def decide(work: CatalogWork) -> bytes:
             done = verb(work)
-            reply = response.FromString(chunk(1, done.message))
-            reply.revision = self.revision_of(done.place)  # type: ignore[attr-defined]
-            return reply
+            return chunk(1, done.message) + chunk(2, self.revision_of(done.place).encode())
 
         return await self.command(request, call, decide)
 

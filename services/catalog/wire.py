@@ -11,7 +11,7 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.catalog import domain
-from services.common.dates import PartialDate
+from services.common.dates import PartialDate, write_instant
 from services.common.envelope import cloud_event, token
 from services.common.errors import Reason, Refusal
 from services.common.journal import Row
@@ -172,8 +172,8 @@ def programme_out(programme: domain.Programme) -> programme_pb2.Programme:
         provenance=_provenance_out(programme.provenance),
         etag=programme_etag(programme),
     )
-    message.create_time.FromDatetime(programme.create_time)
-    message.update_time.FromDatetime(programme.update_time)
+    write_instant(message.create_time, programme.create_time)
+    write_instant(message.update_time, programme.update_time)
     return message
 
 
@@ -235,8 +235,8 @@ def service_out(service: domain.Service) -> service_pb2.Service:
                 replaced_by=service.retirement.replaced_by,
             ),
         )
-    message.create_time.FromDatetime(service.create_time)
-    message.update_time.FromDatetime(service.update_time)
+    write_instant(message.create_time, service.create_time)
+    write_instant(message.update_time, service.update_time)
     return message
 
 

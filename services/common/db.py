@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Engine,
+    Executable,
     Integer,
     MetaData,
     Table,
@@ -98,6 +100,32 @@ def write_transaction(engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
+class WriteConnection:
+    """One connection kept for a thread that writes all the time; after a failure the next transaction gets a new one."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction that may write: committed at the end, rolled back on any exception."""
+        if self._connection is None:
+            self._connection = self._engine.connect().execution_options(tiendo_write=True)
+        try:
+            with self._connection.begin():
+                yield self._connection
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give the connection back."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
 @contextmanager
 def read_transaction(engine: Engine) -> Iterator[Connection]:
     """One consistent view of the database; what it holds is rolled back at the end."""
@@ -118,9 +146,15 @@ def upsert(connection: Connection, table: Table, values: Sequence[dict[str, Any]
     """Insert rows, or change those whose `keys` are there already; each row names the same columns."""
     if not values:
         return
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
-    changes = {name: insert.excluded[name] for name in values[0] if name not in keys}
-    connection.execute(insert.on_conflict_do_update(index_elements=list(keys), set_=changes), list(values))
+    connection.execute(_upsert(connection.dialect.name, table, tuple(values[0]), tuple(keys)), list(values))
+
+
+@cache
+def _upsert(dialect: str, table: Table, columns: tuple[str, ...], keys: tuple[str, ...]) -> Executable:
+    insert = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    changes = {name: insert.excluded[name] for name in columns if name not in keys}
+    statement: Executable = insert.on_conflict_do_update(index_elements=list(keys), set_=changes)
+    return statement
 
 
 def _scripts(service: str, connection: Connection | None = None) -> Config:

@@ -93,7 +93,7 @@ class Endpoint(Generic[S, W]):
         """Give the revision of a row or head of the own journal."""
         return Revision(self.journal_name, place.epoch, place.sequence).encode()
 
-    async def command(self, request: Any, call: Call, decide: Callable[[W], Message]) -> bytes:
+    async def command(self, request: Any, call: Call, decide: Callable[[W], bytes]) -> bytes:
         """Run a command in the writer and give its reply's bytes: the ones kept, when its request_id was answered before.
 
         `request` has request_id and at_least; `decide` refuses or gives the reply. Refusals: INVALID_REQUEST_ID, those of
@@ -104,10 +104,7 @@ class Endpoint(Generic[S, W]):
             await self.reached.wait(request.at_least, call.wait_seconds())
         content = content_hash(call.method, request) if request_id else ""
 
-        def decided(work: W) -> bytes:
-            return decide(work).SerializeToString()
-
-        reply: bytes = await self.writer.run(decided, request_id=request_id, content=content)
+        reply: bytes = await self.writer.run(decide, request_id=request_id, content=content)
         return reply
 
     async def list_events(self, request: Any, call: Call) -> bytes:  # noqa: ARG002 (every handler takes the call)

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from services.common.journal import Row, digest_of
+from services.common.protojson import from_dict, to_dict
 
 _DIGEST_TAG = b"\xfa\x7f\x40"  # field 2047, a string of 64 bytes
 _DIGEST_LENGTH = 64
@@ -122,7 +122,7 @@ def cloud_event(event: Message, *, source: str, type: str, subject: str) -> byte
         "traceparent": told.traceparent,
     }
     present = {name: value for name, value in attributes.items() if value}
-    present["data"] = MessageToDict(event)
+    present["data"] = to_dict(event)
     return json.dumps(present, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -141,10 +141,9 @@ def open_cloud_event(body: bytes, event_type: type[Message]) -> Row | None:
     None where that can't be shown by the digest: the event was tampered with, or its producer knows fields that
     `event_type` does not. The journal itself has to be read then.
     """
-    event: Any = event_type()
     try:
-        ParseDict(_attributes(body)["data"], event, ignore_unknown_fields=True)
-    except (ParseError, DecodeError, LookupError, ValueError, TypeError, AttributeError, RecursionError):
+        event: Any = from_dict(_attributes(body)["data"], event_type)
+    except (LookupError, ValueError, TypeError, AttributeError):
         return None
     digest: str = event.digest
     event.ClearField("digest")

@@ -16,16 +16,19 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Connection,
+    Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
+    bindparam,
     delete,
     insert,
     select,
     update,
 )
 
+from services.common.dates import write_instant
 from services.common.db import Sequence64, UtcDateTime
 from services.common.errors import Reason, Refusal
 
@@ -85,7 +88,7 @@ def stamp(event: Event, head: Head, recorded_time: datetime) -> tuple[Row, Head]
     Raises Refusal EVENT_TOO_LARGE when the broker could not carry it.
     """
     event.epoch, event.sequence, event.previous_digest = head.epoch, head.sequence + 1, head.digest
-    event.recorded_time.FromDatetime(recorded_time)
+    write_instant(event.recorded_time, recorded_time)
     event.digest = ""
     payload = cast("Message", event).SerializeToString(deterministic=True)
     if len(payload) > MAX_EVENT_BYTES:
@@ -126,6 +129,25 @@ class Journal:
             Column("content", String(64), nullable=False),
             Column("reply", LargeBinary, nullable=False),
         )
+        # Made once: building a statement costs three times as much as running it.
+        head, rows, requests = self._head.c, self._rows.c, self._requests.c
+        self._select_head = select(head.epoch, head.sequence, head.digest, head.recorded_time)
+        self._select_head_locked = self._select_head.with_for_update()
+        self._move_head = update(self._head).values(
+            sequence=bindparam("sequence"), digest=bindparam("digest"), recorded_time=bindparam("recorded_time")
+        )
+        self._insert_rows = insert(self._rows)
+        self._select_rows = (
+            select(rows.sequence, rows.digest, rows.payload)
+            .where(rows.sequence > bindparam("after"))
+            .order_by(rows.sequence)
+            .limit(bindparam("most", type_=Integer))
+        )
+        self._select_causes = select(rows.cause).where(rows.cause.in_(bindparam("causes", expanding=True)))
+        self._select_requests = select(requests.request_id, requests.content, requests.reply).where(
+            requests.request_id.in_(bindparam("request_ids", expanding=True))
+        )
+        self._insert_requests = insert(self._requests)
 
     def found(self, connection: Connection, epoch: str, now: datetime) -> None:
         """Begin the journal with this epoch, unless it was begun before."""
@@ -148,9 +170,7 @@ class Journal:
         return self._read_head(connection, lock=True)
 
     def _read_head(self, connection: Connection, *, lock: bool) -> Head:
-        columns = self._head.c
-        statement = select(columns.epoch, columns.sequence, columns.digest, columns.recorded_time)
-        found = connection.execute(statement.with_for_update() if lock else statement).first()
+        found = connection.execute(self._select_head_locked if lock else self._select_head).first()
         if found is None:
             msg = "the journal was never begun: run `tiendo migrate`"
             raise LookupError(msg)
@@ -164,22 +184,15 @@ class Journal:
             {"sequence": row.sequence, "digest": row.digest, "payload": row.payload, "cause": cause}
             for row, cause in zip(rows, causes, strict=True)
         ]
-        connection.execute(insert(self._rows), values)
-        connection.execute(
-            update(self._head).values(sequence=head.sequence, digest=head.digest, recorded_time=head.recorded_time),
-        )
+        connection.execute(self._insert_rows, values)
+        moved = {"sequence": head.sequence, "digest": head.digest, "recorded_time": head.recorded_time}
+        connection.execute(self._move_head, moved)
 
     def read(self, connection: Connection, after: int, limit: int) -> list[Row]:
         """Give at most `limit` rows after a sequence, in order."""
         epoch = self.read_head(connection).epoch
-        columns = self._rows.c
-        statement = (
-            select(columns.sequence, columns.digest, columns.payload)
-            .where(columns.sequence > after)
-            .order_by(columns.sequence)
-            .limit(limit)
-        )
-        return [Row(epoch, row.sequence, row.digest, row.payload) for row in connection.execute(statement)]
+        found = connection.execute(self._select_rows, {"after": after, "most": limit})
+        return [Row(epoch, row.sequence, row.digest, row.payload) for row in found]
 
     def read_between(self, connection: Connection, after: int, head: Head) -> list[Row]:
         """Give every row after a sequence, up to a head of the same epoch."""
@@ -196,22 +209,18 @@ class Journal:
 
     def known_causes(self, connection: Connection, causes: Iterable[str]) -> set[str]:
         """Give those of the causes that a row has already."""
-        statement = select(self._rows.c.cause).where(self._rows.c.cause.in_(list(causes)))
-        return set(connection.execute(statement).scalars())
+        return set(connection.execute(self._select_causes, {"causes": list(causes)}).scalars())
 
     def requests(self, connection: Connection, request_ids: Iterable[str]) -> dict[str, tuple[str, bytes]]:
         """Give content hash and reply of those request ids that were answered before."""
-        columns = self._requests.c
-        statement = select(columns.request_id, columns.content, columns.reply).where(
-            columns.request_id.in_(list(request_ids)),
-        )
-        return {row.request_id: (row.content, row.reply) for row in connection.execute(statement)}
+        found = connection.execute(self._select_requests, {"request_ids": list(request_ids)})
+        return {row.request_id: (row.content, row.reply) for row in found}
 
     def remember(self, connection: Connection, answered: dict[str, tuple[str, bytes]]) -> None:
         """Keep content hash and reply of request ids answered in this transaction, as long as the journal."""
         if answered:
             connection.execute(
-                insert(self._requests),
+                self._insert_requests,
                 [{"request_id": key, "content": content, "reply": reply} for key, (content, reply) in answered.items()],
             )
 

@@ -150,6 +150,8 @@ def clean(
     text shows nothing.
     """
     text = value.strip(" \t\r\n")
+    if text and len(text) <= limit and text.isascii() and text.isprintable():
+        return text  # nothing below would change it, and most texts of a command are of this kind
     # One character of NFC decomposes to four at most, so what is longer than this cannot fit; this spares the work.
     if len(text) > 4 * limit:
         raise _too_long(field, limit, len(text))

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
-from services.common.db import write_transaction
+from services.common.db import WriteConnection
 from services.common.errors import Reason, Refusal
 from services.common.journal import Event, Head, Journal, Row, stamp
 from services.common.snapshot import Live, State
@@ -110,7 +110,7 @@ class Writer(Generic[S, W]):
         clock: Callable[[], datetime],
     ) -> None:
         """`begin` makes a working set; `catch_up` adds what others committed since `S`, up to the locked head."""
-        self._engine = engine
+        self._database = WriteConnection(engine)
         self._journal = journal
         self._live = live
         self._begin = begin
@@ -154,6 +154,7 @@ class Writer(Generic[S, W]):
         if self._task is not None:
             self._task.cancel()
         self._thread.shutdown(wait=True)
+        self._database.close()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -193,7 +194,7 @@ class Writer(Generic[S, W]):
     def _commit(self, group: list[_Command[W]]) -> _Outcome:
         """Run in the writer's thread: all together, or each alone when together a write failed."""
         try:
-            return self._together(group)
+            return self._together_again(group)
         except _CommitFailedError as failure:
             return _Outcome(results=[_unavailable(failure)] * len(group))
         except Exception as failure:  # noqa: BLE001 (each command gets its own outcome)
@@ -209,11 +210,20 @@ class Writer(Generic[S, W]):
             whole.rows = rows
             return whole
 
+    def _together_again(self, group: list[_Command[W]]) -> _Outcome:
+        try:
+            return self._together(group)
+        except DBAPIError as failure:
+            if not failure.connection_invalidated:
+                raise
+        # The kept connection had died meanwhile, and nothing was committed on it: a new one may well work.
+        return self._together(group)
+
     def _together(self, group: list[_Command[W]]) -> _Outcome:
         outcome = _Outcome()
         decided = False
         try:
-            with write_transaction(self._engine) as connection:
+            with self._database.transaction() as connection:
                 head = self._journal.lock_head(connection)
                 state, others = self._catch_up(connection, self._state, head)
                 work = self._begin(connection, state, self._clock())

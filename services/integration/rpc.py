@@ -96,36 +96,36 @@ class Rpc(Endpoint[State, IntegrationWork]):
     async def advance_integration(self, request: pb.AdvanceIntegrationRequest, call: Call) -> bytes:
         """Move to a later stage."""
         stage = wire.known(request.stage, domain.Stage, "stage")
-        return await self._step(request, call, domain.advance, pb.AdvanceIntegrationResponse, stage)
+        return await self._step(request, call, domain.advance, stage)
 
     async def revert_integration(self, request: pb.RevertIntegrationRequest, call: Call) -> bytes:
         """Move back to an earlier stage."""
         stage = wire.known(request.stage, domain.Stage, "stage")
-        return await self._step(request, call, domain.revert, pb.RevertIntegrationResponse, stage)
+        return await self._step(request, call, domain.revert, stage)
 
     async def block_integration(self, request: pb.BlockIntegrationRequest, call: Call) -> bytes:
         """Record that work is held up."""
-        return await self._step(request, call, domain.block, pb.BlockIntegrationResponse)
+        return await self._step(request, call, domain.block)
 
     async def unblock_integration(self, request: pb.UnblockIntegrationRequest, call: Call) -> bytes:
         """Record that work goes on."""
-        return await self._step(request, call, domain.unblock, pb.UnblockIntegrationResponse)
+        return await self._step(request, call, domain.unblock)
 
     async def suspend_integration(self, request: pb.SuspendIntegrationRequest, call: Call) -> bytes:
         """Record that what was live is off."""
-        return await self._step(request, call, domain.suspend, pb.SuspendIntegrationResponse)
+        return await self._step(request, call, domain.suspend)
 
     async def resume_integration(self, request: pb.ResumeIntegrationRequest, call: Call) -> bytes:
         """Record that it is live again."""
-        return await self._step(request, call, domain.resume, pb.ResumeIntegrationResponse)
+        return await self._step(request, call, domain.resume)
 
     async def withdraw_integration(self, request: pb.WithdrawIntegrationRequest, call: Call) -> bytes:
         """Take it out of the plan."""
-        return await self._step(request, call, domain.withdraw, pb.WithdrawIntegrationResponse)
+        return await self._step(request, call, domain.withdraw)
 
     async def reinstate_integration(self, request: pb.ReinstateIntegrationRequest, call: Call) -> bytes:
         """Put it back into the plan."""
-        return await self._step(request, call, domain.reinstate, pb.ReinstateIntegrationResponse)
+        return await self._step(request, call, domain.reinstate)
 
     async def correct_transition(self, request: pb.CorrectTransitionRequest, call: Call) -> bytes:
         """Re-date or annul an earlier entry."""
@@ -139,7 +139,6 @@ class Rpc(Endpoint[State, IntegrationWork]):
             request,
             call,
             lambda work: usecases.correct(work, told, request.transition, caller, annul=request.annul),
-            pb.CorrectTransitionResponse,
         )
 
     async def set_connection_check(self, request: pb.SetConnectionCheckRequest, call: Call) -> bytes:
@@ -157,7 +156,6 @@ class Rpc(Endpoint[State, IntegrationWork]):
             request,
             call,
             lambda work: usecases.set_check(work, told, check, state, caller),
-            pb.SetConnectionCheckResponse,
         )
 
     async def set_portal_link(self, request: pb.SetPortalLinkRequest, call: Call) -> bytes:
@@ -169,7 +167,6 @@ class Rpc(Endpoint[State, IntegrationWork]):
             request,
             call,
             lambda work: usecases.set_portal_link(work, told, portal, request.uri, caller),
-            pb.SetPortalLinkResponse,
         )
 
     async def batch_advance_integrations(self, request: pb.BatchAdvanceIntegrationsRequest, call: Call) -> bytes:
@@ -184,11 +181,9 @@ class Rpc(Endpoint[State, IntegrationWork]):
         steps = [_read_step(step, f"requests[{index}]") for index, step in enumerate(request.requests)]
         caller = call.caller(request)
 
-        def decide(work: IntegrationWork) -> Message:
+        def decide(work: IntegrationWork) -> bytes:
             done = usecases.batch_advance(work, steps, caller)
-            reply = pb.BatchAdvanceIntegrationsResponse.FromString(b"".join(chunk(1, one.message) for one in done))
-            reply.revision = self.revision_of(done[-1].place)
-            return reply
+            return b"".join(chunk(1, one.message) for one in done) + chunk(2, self.revision_of(done[-1].place).encode())
 
         return await self._sure(call, lambda: self.command(request, call, decide))
 
@@ -197,7 +192,6 @@ class Rpc(Endpoint[State, IntegrationWork]):
         request: Any,
         call: Call,
         step: usecases.Step,
-        response: type[Message],
         *stage: domain.Stage,
     ) -> bytes:
         told = told_of(request)
@@ -206,26 +200,21 @@ class Rpc(Endpoint[State, IntegrationWork]):
             request,
             call,
             lambda work: usecases.take_step(work, step, told, caller, *stage),
-            response,
         )
 
+    # Every command's response has the same fields: integration, revision, transition and, of a correction, corrected.
     async def _run(
         self,
         request: Any,
         call: Call,
         verb: Callable[[IntegrationWork], Done],
-        response: type[Message],
     ) -> bytes:
-        def decide(work: IntegrationWork) -> Message:
+        def decide(work: IntegrationWork) -> bytes:
             done = verb(work)
-            reply: Any = response.FromString(chunk(1, done.message))
-            reply.revision = self.revision_of(done.place)
-            if done.transition is not None:
-                reply.transition.CopyFrom(done.transition)
-            if done.corrected is not None:
-                reply.corrected.CopyFrom(done.corrected)
-            answer: Message = reply
-            return answer
+            reply = chunk(1, done.message) + chunk(2, self.revision_of(done.place).encode())
+            if done.transition:
+                reply += chunk(3, done.transition)
+            return reply + chunk(4, done.corrected) if done.corrected else reply
 
         return await self._sure(call, lambda: self.command(request, call, decide))
 

@@ -83,6 +83,7 @@ class DeadLetterRow(Base, table=True):
 
 metadata = Base.metadata
 journal = Journal(metadata)
+_INSERT_TRANSITIONS = insert(table_of(TransitionRow))
 CATALOG = "catalog"
 
 
@@ -262,7 +263,7 @@ class IntegrationWork(Work[State]):
         ]
         upsert(self.connection, table_of(IntegrationRow), changed, keys=("id",))
         if added := [row for rows in self._added.values() for row in rows]:
-            self.connection.execute(insert(table_of(TransitionRow)), added)
+            self.connection.execute(_INSERT_TRANSITIONS, added)
         upsert(self.connection, table_of(DeadLetterRow), self._dead, keys=("source", "epoch", "sequence"))
         if self.checkpoint != self.state.checkpoint:
             place = self.checkpoint

@@ -33,12 +33,12 @@ log = structlog.get_logger("integration")
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """An integration after a verb, the entry it added if any, and the journal position that includes it."""
+    """An integration after a verb, the journal position that includes it, the entries it added and corrected if any."""
 
     message: bytes
     place: Row | Head
-    transition: transition_pb2.Transition | None = None
-    corrected: transition_pb2.Transition | None = None
+    transition: bytes = b""
+    corrected: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ def set_check(
         check=wire.check_out(after.check(check)),
         previous_state=int(before.integration.check(check).state),  # type: ignore[arg-type]
     )
-    return _keep(work, _decided(work, replace(before, integration=after), caller, {"connection_check_set": what}))
+    return _keep(work, _decided(work, before, after, caller, {"connection_check_set": what}))
 
 
 def set_portal_link(work: IntegrationWork, told: Told, portal: domain.Portal, uri: str, caller: Caller) -> Done:
@@ -180,10 +180,8 @@ def set_portal_link(work: IntegrationWork, told: Told, portal: domain.Portal, ur
     if after is before.integration:
         return Done(before.message, work.head)
     link = next((link for link in after.portal_links if link.portal is portal), domain.PortalLink(portal, ""))
-    what = events_pb2.PortalLinkSet(
-        link=integration_pb2.PortalLink(portal=int(link.portal), uri=link.uri),  # type: ignore[arg-type]
-    )
-    return _keep(work, _decided(work, replace(before, integration=after), caller, {"portal_link_set": what}))
+    what = events_pb2.PortalLinkSet(link=wire.portal_link_out(link))
+    return _keep(work, _decided(work, before, after, caller, {"portal_link_set": what}))
 
 
 def follow_catalog(work: IntegrationWork, rows: Sequence[Row]) -> Checkpoint:
@@ -329,7 +327,8 @@ def _decide(
 
 def _decided(
     work: IntegrationWork,
-    after: Entry,
+    before: Entry,
+    after: Integration,
     caller: Caller,
     what: dict[str, Any],
     *,
@@ -337,20 +336,26 @@ def _decided(
     transition: transition_pb2.Transition | None = None,
     corrected: transition_pb2.Transition | None = None,
 ) -> Decided:
-    """Word a decided change; `sequence` is its event's, the very next one where none is given."""
-    integration = replace(after.integration, version=sequence or work.head.sequence + 1)
-    message = wire.integration_out(integration, after.programmes, after.former_aliases)
-    fields: dict[str, Any] = {
-        "actor": caller.actor,
-        "request_id": caller.request_id,
-        "traceparent": caller.traceparent,
-        "catalog_revision": catalog_revision(work.checkpoint),
-        "integration": message,
+    """Word a decided change; `sequence` is its event's, the very next one where none is given.
+
+    `before` without a message is new, or described anew: it has what the catalog tells now, and all of it is written.
+    """
+    integration = replace(after, version=sequence or work.head.sequence + 1)
+    if before.message:
+        message = wire.integration_changed(before.message, before.integration, integration)
+    else:
+        message = wire.integration_out(integration, before.programmes, before.former_aliases)
+    event = events_pb2.IntegrationEvent(
+        actor=caller.actor,
+        request_id=caller.request_id,
+        traceparent=caller.traceparent,
+        catalog_revision=catalog_revision(work.checkpoint),
+        integration=message,
         **what,
-    }
-    event = events_pb2.IntegrationEvent(**fields)
+    )
     body = message.SerializeToString(deterministic=True)
-    entry = replace(after, integration=integration, change=wire.change_words(event), message=body, chunk=chunk(1, body))
+    words = wire.change_words(event)
+    entry = Entry(integration, before.programmes, before.former_aliases, words, body, chunk(1, body))
     return Decided(entry, event, transition, corrected)
 
 
@@ -371,7 +376,8 @@ def _step_decided(
     )
     return _decided(
         work,
-        replace(before, integration=after),
+        before,
+        after,
         caller,
         {wire.EVENT_OF_KIND[entry.kind]: what},
         sequence=sequence,
@@ -385,10 +391,12 @@ def _keep(work: IntegrationWork, decided: Decided, cause: str | None = None) -> 
     # First, because it refuses an event that is too large.
     row = work.emit(decided.event, cause)
     work.put(decided.entry)
-    if (transition := decided.transition) is not None:
-        body = transition.SerializeToString(deterministic=True)
-        work.add_transition(decided.entry.integration.service_id, transition.number, int(transition.kind), body)
-    return Done(decided.entry.message, row, decided.transition, decided.corrected)
+    if (transition := decided.transition) is None:
+        return Done(decided.entry.message, row)
+    body = transition.SerializeToString(deterministic=True)
+    work.add_transition(decided.entry.integration.service_id, transition.number, int(transition.kind), body)
+    corrected = decided.corrected.SerializeToString(deterministic=True) if decided.corrected is not None else b""
+    return Done(decided.entry.message, row, body, corrected)
 
 
 def _describe(work: IntegrationWork, told: wire.Description, caller: Caller, cause: str | None) -> None:
@@ -396,15 +404,15 @@ def _describe(work: IntegrationWork, told: wire.Description, caller: Caller, cau
     if present is None:
         made = domain.new_integration(told.service_id, told.alias, told.display_name, work.now, caller.actor)
         entry = Entry(made, told.programmes, told.former_aliases, "", b"", b"")
-        _keep(work, _decided(work, entry, caller, {"integration_created": {}}), cause)
+        _keep(work, _decided(work, entry, made, caller, {"integration_created": {}}), cause)
         return
     integration = present.integration
     same = (integration.alias, integration.display_name, present.former_aliases, present.programmes)
     if same == (told.alias, told.display_name, told.former_aliases, told.programmes):
         return
     described = integration.changed(work.now, caller.actor, alias=told.alias, display_name=told.display_name)
-    entry = replace(present, integration=described, programmes=told.programmes, former_aliases=told.former_aliases)
-    _keep(work, _decided(work, entry, caller, {"integration_described": {}}), cause)
+    entry = Entry(described, told.programmes, told.former_aliases, "", b"", b"")
+    _keep(work, _decided(work, entry, described, caller, {"integration_described": {}}), cause)
 
 
 def _follows(row: Row, checkpoint: Checkpoint) -> bool:

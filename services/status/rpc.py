@@ -11,7 +11,7 @@ from typing import Any
 from google.protobuf.duration_pb2 import Duration
 
 from services.common.call import Call
-from services.common.dates import PartialDate, vietnam_day
+from services.common.dates import PartialDate, vietnam_day, write_instant
 from services.common.endpoint import Endpoint, checked_instant
 from services.common.envelope import chunk, seal
 from services.common.errors import Reason, Refusal
@@ -68,7 +68,7 @@ class Rpc(Endpoint[State, StatusWork]):
             revisions=self.revisions(state),
             watch_token=watch.token_of(state.head.epoch, state.head.sequence),
         )
-        rest.known_at.FromDatetime(known_at or self.clock())
+        write_instant(rest.known_at, known_at or self.clock())
         joined: bytes = answer + rest.SerializeToString()
         return joined
 
@@ -171,7 +171,7 @@ class Rpc(Endpoint[State, StatusWork]):
         else:
             message.lag.CopyFrom(Duration())
         if feed.heard_time is not None:
-            message.heard_time.FromDatetime(feed.heard_time)
+            write_instant(message.heard_time, feed.heard_time)
         return message
 
     def _filter(self, state: State, request: Any) -> Filter:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from services.common.db import open_engine
 from services.common.errors import Reason, Refusal
 from tests.support.databases import ENGINES
 from tests.support.numbers import (
@@ -99,7 +100,8 @@ async def test_two_writers_see_each_other(engine: Engine) -> None:
 
 async def test_twenty_writers_at_once_are_not_locked_out(engine: Engine) -> None:
     """20 writers, each with 50 commands one after the other: all are written, none hears of a lock."""
-    writers = [writer_on(engine)[0] for _ in range(20)]
+    engines = [open_engine(engine.url.render_as_string(hide_password=False)) for _ in range(20)]
+    writers = [writer_on(own)[0] for own in engines]
 
     async def work_off(index: int) -> None:
         for turn in range(50):
@@ -107,6 +109,8 @@ async def test_twenty_writers_at_once_are_not_locked_out(engine: Engine) -> None
 
     await asyncio.gather(*(work_off(index) for index in range(20)))
     await asyncio.gather(*(writer.drain() for writer in writers))
+    for own in engines:
+        own.dispose()
 
     assert numbers_in(engine) == set(range(1000))
     assert_whole(rows_of(engine))
