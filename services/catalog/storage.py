@@ -18,6 +18,7 @@ from services.catalog.domain import Programme, Service
 from services.common.db import Sequence64, table_of, upsert
 from services.common.journal import Head, Journal, Row
 from services.common.listing import Order
+from services.common.snapshot import Answers
 from services.common.text import fold, sort_key
 from services.common.writer import Work
 
@@ -104,6 +105,11 @@ class State:
     services: dict[str, ServiceEntry] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     """Ids, aliases and former aliases, each with the id it finds."""
+
+    @cached_property
+    def answers(self) -> Answers:
+        """Pages given from this state."""
+        return Answers()
 
     @cached_property
     def lists(self) -> dict[tuple[str, ...], Any]:

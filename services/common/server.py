@@ -27,7 +27,7 @@ _LAST_SECONDS = 1.5
 
 log = structlog.get_logger("server")
 
-_OPTIONS: tuple[tuple[str, int], ...] = (
+OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", TRANSPORT_BYTES),
     ("grpc.max_metadata_size", 16 * 1024),
     # Clients may ping every 20 s, on idle watches too; one that pings every second is cut.
@@ -70,7 +70,7 @@ class Server:
         *,
         reuse_port: bool,
     ) -> None:
-        options = (*_OPTIONS, ("grpc.so_reuseport", int(reuse_port)))
+        options = (*OPTIONS, ("grpc.so_reuseport", int(reuse_port)))
         self._server = grpc.aio.server(options=options)
         self._health = health
         self._server.add_generic_rpc_handlers(tuple(handlers))

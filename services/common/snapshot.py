@@ -6,7 +6,7 @@ readers see includes it.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
@@ -18,6 +18,8 @@ from services.common.resources import Revision, decode_revision
 
 MAX_AT_LEAST = 20
 _TAIL_ROWS = 4096
+_ANSWERS_BYTES = 16 * 1024 * 1024
+_ANSWER_BYTES = 500  # what keeping one takes besides it, its question included
 
 
 class State(Protocol):
@@ -97,6 +99,26 @@ class Reached:
                     metadata={"journal": wanted.journal, "wanted": str(wanted.sequence), "reached": str(sequence)},
                     retry_seconds=1,
                 ) from None
+
+
+class Answers:
+    """Serialized answers by what was asked, kept with the state they were given from; all are dropped when too many."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, bytes] = {}
+        self._bytes = 0
+
+    def get(self, asked: Hashable, answer: Callable[[], bytes]) -> bytes:
+        """Give the answer kept for what is asked, or make it and keep it; what `answer` raises is not kept."""
+        kept = self._kept.get(asked)
+        if kept is None:
+            kept = answer()
+            if self._bytes > _ANSWERS_BYTES:
+                self._kept.clear()
+                self._bytes = 0
+            self._kept[asked] = kept
+            self._bytes += len(kept) + _ANSWER_BYTES
+        return kept
 
 
 @dataclass(frozen=True, slots=True)

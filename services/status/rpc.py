@@ -29,7 +29,6 @@ _DEFAULT_PAGE = 50
 _MOST_A_PAGE = 1000
 _MOST_KINDS = 50
 _EVERY = "programmes/-"
-_MOST_ANSWERS = 1000
 _STATES = {
     FeedState.CURRENT: freshness_pb2.FOLLOW_STATE_CURRENT,
     FeedState.CATCHING_UP: freshness_pb2.FOLLOW_STATE_CATCHING_UP,
@@ -58,12 +57,10 @@ class Rpc(Endpoint[State, StatusWork]):
         asked = _date_in(request, today)
         known_at = checked_instant(request.known_at, "known_at") if request.HasField("known_at") else None
         by = _group_by(request.group_by)
-        key = (programme_id, asked, by)
-        answer = state.answers.get(key) if known_at is None else None
-        if answer is None:
-            answer = _count(state, programme_id, asked, known_at or domain.EVERYTHING, by)
-            if known_at is None and len(state.answers) < _MOST_ANSWERS:
-                state.answers[key] = answer
+        answer = state.answers.get(
+            (programme_id, asked, known_at, by),
+            lambda: _count(state, programme_id, asked, known_at or domain.EVERYTHING, by),
+        )
         rest = pb.GetCompletionResponse(
             revisions=self.revisions(state),
             watch_token=watch.token_of(state.head.epoch, state.head.sequence),

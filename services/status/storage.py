@@ -17,6 +17,7 @@ from sqlmodel import Field, SQLModel
 from services.common.db import Sequence64, table_of, upsert
 from services.common.feed import Checkpoint
 from services.common.journal import Head, Journal, Row
+from services.common.snapshot import Answers
 from services.common.writer import Work
 from services.status.projection import Fact, ReadModel, fold
 
@@ -71,6 +72,14 @@ class ProjectionRow(Base, table=True):
 
 metadata = Base.metadata
 journal = Journal(metadata)
+
+# Made once: building a statement costs three times as much as running it.
+_checkpoint, _dead_source = table_of(CheckpointRow).c, table_of(DeadLetterRow).c.source
+_GENERATION = select(table_of(ProjectionRow).c.generation)
+_CHECKPOINTS = select(_checkpoint.source, _checkpoint.epoch, _checkpoint.sequence, _checkpoint.digest)
+_DEAD_LETTERS = select(_dead_source, func.count()).group_by(_dead_source)
+_INSERT_FOLLOWED = insert(table_of(FollowedRow))
+
 Decode = Callable[[str, Row], Fact | None]
 
 
@@ -86,9 +95,9 @@ class State:
     first_sequence: int = 1
 
     @cached_property
-    def answers(self) -> dict[Any, bytes]:
-        """Answers given from this state, by what was asked."""
-        return {}
+    def answers(self) -> Answers:
+        """Answers given from this state."""
+        return Answers()
 
     @cached_property
     def aliases(self) -> dict[str, str]:
@@ -141,20 +150,16 @@ def catch_up(connection: Connection, state: State, head: Head, decode: Decode) -
 
 def read_generation(connection: Connection) -> int:
     """Give how often the read model was rebuilt."""
-    return connection.execute(select(table_of(ProjectionRow).c.generation)).scalar() or 0
+    return connection.execute(_GENERATION).scalar() or 0
 
 
 def read_checkpoints(connection: Connection) -> dict[str, Checkpoint]:
     """Give how far each source was followed."""
-    columns = table_of(CheckpointRow).c
-    rows = connection.execute(select(columns.source, columns.epoch, columns.sequence, columns.digest))
-    return {source: Checkpoint(*place) for source, *place in rows}
+    return {source: Checkpoint(*place) for source, *place in connection.execute(_CHECKPOINTS)}
 
 
 def _count_dead_letters(connection: Connection) -> dict[str, int]:
-    source = table_of(DeadLetterRow).c.source
-    rows = connection.execute(select(source, func.count()).group_by(source))
-    return {name: number for name, number in rows}  # noqa: C416 (rows are no pairs to the type checker)
+    return {name: number for name, number in connection.execute(_DEAD_LETTERS)}  # noqa: C416 (no pairs to mypy)
 
 
 def replace_model(
@@ -221,7 +226,7 @@ class StatusWork(Work[State]):
     def flush(self) -> None:
         """Write followed rows, dead letters and checkpoints."""
         if self._followed:
-            self.connection.execute(insert(table_of(FollowedRow)), self._followed)
+            self.connection.execute(_INSERT_FOLLOWED, self._followed)
         upsert(self.connection, table_of(DeadLetterRow), self._dead, keys=("source", "sequence"))
         moved = [
             {"source": source, "epoch": place.epoch, "sequence": place.sequence, "digest": place.digest}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from services.common.errors import Reason, Refusal
 from services.common.journal import Head, Row, stamp
 from services.common.resources import Revision
-from services.common.snapshot import Live, Reached, Tail
+from services.common.snapshot import Answers, Live, Reached, Tail
 from tiendo.status.v1 import events_pb2
 
 NOW = datetime(2022, 10, 5, 1, 0, tzinfo=UTC)
@@ -244,3 +244,29 @@ async def test_another_epoch_replaces_all() -> None:
     assert reached.position("catalog") == ("e2", 2)
     assert kept is not None
     assert [one.row.event_id for one in kept] == ["e2.1", "e2.2"]
+
+
+def test_an_answer_is_made_once_and_many_are_not_kept_for_ever() -> None:
+    """The same question gets the kept bytes; a refusal is not kept; past 16 MiB of answers, all are made anew."""
+    answers = Answers()
+    made: list[str] = []
+
+    def answer(name: str, size: int = 1) -> bytes:
+        def make() -> bytes:
+            made.append(name)
+            return name.encode() * size
+
+        return answers.get(name, make)
+
+    def refuse() -> bytes:
+        raise Refusal(Reason.INVALID_VALUE, "no")
+
+    with pytest.raises(Refusal):
+        answers.get("c", refuse)
+    first, again, later = answer("a"), answer("a"), answer("c")
+    for number in range(18):
+        answer(f"{number:02}", 512 * 1024)
+    answer("a")
+
+    assert (first, again, later) == (b"a", b"a", b"c")
+    assert made == ["a", "c", *(f"{number:02}" for number in range(18)), "a"]

@@ -125,10 +125,11 @@ class Stack:
                     pass
                 await asyncio.sleep(0.02)
 
-    def pin_services(self, core: int) -> None:
-        """Keep the services' processes on one core, for measuring."""
-        for process in self._processes.values():
-            os.sched_setaffinity(process.pid, {core})
+    def pin(self, service: str, core: int) -> None:
+        """Keep a service's process, all its threads, on one core, for measuring; where the machine has that core."""
+        if (os.cpu_count() or 1) > core:
+            for thread in Path(f"/proc/{self._processes[service].pid}/task").iterdir():
+                os.sched_setaffinity(int(thread.name), {core})
 
     def kill(self, service: str) -> None:
         """End a service as a crash would (kill -9)."""
