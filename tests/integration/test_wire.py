@@ -13,7 +13,7 @@ from services.integration import domain, wire
 from services.integration.domain import Evidence, Integration
 from services.integration.domain.transitions import Told
 from tests.support.integration import ACTOR, NOW
-from tiendo.integration.v1 import events_pb2
+from tiendo.integration.v1 import events_pb2, integration_pb2
 
 _PROGRAMMES, _FORMER = ("bca-2022", "bca-2023"), ("ten-cu",)
 _VERBS = (domain.block, domain.unblock, domain.suspend, domain.resume, domain.withdraw, domain.reinstate)
@@ -70,7 +70,9 @@ def changed(state: Integration, change: Change, now: datetime) -> Integration:
 )
 def test_an_event_is_said_in_a_few_words(event: dict[str, Any], words: str) -> None:
     """What a stale etag missed is told as a person would say it; a step by what it is about, stage or condition."""
-    after = {"stage": "STAGE_BUILT", "condition": "CONDITION_SUSPENDED"}
+    after = integration_pb2.Integration(
+        stage=integration_pb2.STAGE_BUILT, condition=integration_pb2.CONDITION_SUSPENDED
+    )
 
     assert wire.change_words(events_pb2.IntegrationEvent(integration=after, **event)) == words
 
