@@ -263,7 +263,7 @@ class Rpc(Endpoint[State, CatalogWork]):
                 lambda entry: ["true" if entry.service.retirement else "false"],
                 values=frozenset({"true", "false"}),
             ),
-            "text": FilterField(lambda entry: [entry.haystack], fold=True),
+            "text": FilterField(lambda entry: [entry.haystack], fold=True, words=True),
         }
 
 

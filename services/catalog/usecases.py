@@ -85,7 +85,7 @@ def update_programme(
     present = work.programme(programme_id)
     if present is None:
         raise programme_not_found(message.name, "programme.name")
-    _check_etag(message.etag, wire.programme_etag(present), present, message.name, "programme.etag")
+    _check_etag(work, message.etag, wire.programme_etag(present), present, message.name, "programme.etag")
     wanted = domain.checked_programme(wire.programme_in(message, present, paths), work.places(programme_id).values())
     changed = sorted(path for path in wire.PROGRAMME_FIELDS if getattr(wanted, path) != getattr(present, path))
     if not changed:
@@ -116,7 +116,7 @@ def update_service(
     paths = check_mask(mask, wire.SERVICE_FIELDS) or wire.populated(message, wire.SERVICE_FIELDS)
     backing = domain.checked_evidence(evidence)
     name = f"services/{present.id}"
-    _check_etag(message.etag, wire.service_etag(present), present, name, "service.etag")
+    _check_etag(work, message.etag, wire.service_etag(present), present, name, "service.etag")
     wanted = domain.checked_service(wire.service_in(message, present, paths))
     if present.display_name and not wanted.display_name:
         raise Refusal(
@@ -151,7 +151,7 @@ def retire_service(
     why = clean(reason, "reason", limit=2000, required=True, multiline=True, empty_reason=Reason.EMPTY_REASON)
     successor = _service(work, replaced_by, "replaced_by") if replaced_by else None
     full_name = f"services/{present.id}"
-    _check_etag(etag, wire.service_etag(present), present, full_name, "etag")
+    _check_etag(work, etag, wire.service_etag(present), present, full_name, "etag")
     if present.retirement is not None:
         raise Refusal(
             Reason.ALREADY_RETIRED,
@@ -202,6 +202,7 @@ def _service(work: CatalogWork, name: str, field: str) -> domain.Service:
 
 
 def _check_etag(
+    work: CatalogWork,
     given: str,
     present: str,
     resource: domain.Programme | domain.Service,
@@ -210,12 +211,22 @@ def _check_etag(
 ) -> None:
     if given and given != present:
         when = iso_instant(resource.update_time)
+        change = wire.change_words(_row(work, resource.version))
         raise Refusal(
             Reason.STALE_ETAG,
-            f"{name} was changed at {when} by {resource.update_actor}; read it again, look, and send the call with its new etag",
+            f"{name} was changed at {when} by {resource.update_actor} ({change}); "
+            "read it again, look, and send the call with its new etag",
             field=field,
-            metadata={"name": name, "changed_time": when, "changed_by": resource.update_actor, "change": ""},
+            metadata={"name": name, "changed_time": when, "changed_by": resource.update_actor, "change": change},
         )
+
+
+def _row(work: CatalogWork, sequence: int) -> Row:
+    """Give a row of the journal, which is kept whole: one of this very transaction, or a stored one."""
+    for row in work.rows:
+        if row.sequence == sequence:
+            return row
+    return storage.journal.read(work.connection, sequence - 1, 1)[0]
 
 
 def _check_places(work: CatalogWork, service: domain.Service, before: Sequence[domain.Membership]) -> None:

@@ -282,6 +282,15 @@ def resource_of(row: Row) -> domain.Programme | domain.Service:
     return programme_of(what.programme, event.sequence, event.actor)
 
 
+def change_words(row: Row) -> str:
+    """Say in a few words what a row changed, for whoever comes with a stale etag: `named, field, levels`."""
+    event = events_pb2.CatalogEvent.FromString(row.payload)
+    name = event_name(event)
+    word = name.rpartition("_")[2]
+    fields = list(getattr(getattr(event, name), "changed_fields", ()))
+    return ", ".join(fields if fields and word == "updated" else [word, *fields])
+
+
 def event_name(event: events_pb2.CatalogEvent) -> str:
     """The event's word in a subject, `service_named`."""
     return event.WhichOneof("event") or "unknown"

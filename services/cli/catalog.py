@@ -10,7 +10,7 @@ import typer
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from services.cli.client import new_request_id, pages
-from services.cli.output import date_text, evidence, or_nothing, parse_date, short
+from services.cli.output import date_text, evidence, or_nothing, parse_date, plan_number, rest_command, short, title
 from services.cli.session import Session, UsageProblemError, command
 from services.cli.status import programme_name
 from tiendo.catalog.v1 import catalog_service_pb2, service_pb2
@@ -51,10 +51,7 @@ def _id(service: service_pb2.Service) -> str:
 
 def service_title(session: Session, service: service_pb2.Service) -> str:
     """Give a service's name, or its number in the plan while it has none."""
-    number = next((each.plan_number for each in service.memberships if each.plan_number), 0)
-    if service.display_name:
-        return service.display_name
-    return session.word("naming.SLOT", number=number) if number else session.word("naming.UNNAMED")
+    return title(service.display_name, plan_number(service), session.lang)
 
 
 @command(app, "get")
@@ -103,7 +100,7 @@ def _mark(session: Session, service: service_pb2.Service, field: str) -> str:
 def _show_services(session: Session, found: Sequence[service_pb2.Service], total: int, more: str) -> None:
     rows = [
         (
-            str(next((each.plan_number for each in service.memberships if each.plan_number), "")),
+            str(plan_number(service) or ""),
             _id(service),
             service_title(session, service),
             service.field,
@@ -141,7 +138,8 @@ def list_services(
     if session.as_json:
         session.show_json(pb.ListServicesResponse(services=found, total_size=total))
         return
-    _show_services(session, found, total, "tiendo catalog list --limit 0")
+    more = rest_command("catalog list", filter=filter_text, order_by=order_by, programme=programme)
+    _show_services(session, found, total, more)
 
 
 @command(app, "search")
@@ -167,7 +165,7 @@ def search(
     if not found:
         session.say(session.word("screen.catalog.found_none", query=text))
         return
-    _show_services(session, found, total, f'tiendo catalog search "{text}" --limit 0')
+    _show_services(session, found, total, rest_command("catalog search", text, programme=programme))
     session.say(session.word("screen.catalog.found", count=total))
 
 

@@ -4,6 +4,8 @@ Invariant: a step is decided on the state the command has just read (its etag go
 between is refused, not overwritten.
 """
 
+import contextlib
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -17,17 +19,22 @@ from services.cli.output import (
     evidence_text,
     figure_line,
     or_nothing,
+    plan_number,
+    rest_command,
     title,
     transition_text,
 )
 from services.cli.processes import run_module
 from services.cli.session import Session, command
 from services.cli.status import programme_name
+from tiendo.catalog.v1 import catalog_service_pb2
 from tiendo.integration.v1 import integration_pb2, integration_service_pb2
 from tiendo.status.v1 import status_service_pb2
 
 app = typer.Typer(no_args_is_help=True, help="Where each integration stands, and every step.")
 pb = integration_service_pb2
+
+_SLOTS_A_CALL = 250
 
 ServiceArgument = Annotated[str, typer.Argument(metavar="SERVICE", help="Its id or alias.")]
 DateOption = Annotated[str | None, typer.Option("--date", help="When it happened: 05/10/2022, 10/2022, 2022.")]
@@ -55,9 +62,22 @@ def id_of(integration: integration_pb2.Integration) -> str:
     return integration.name.rpartition("/")[2]
 
 
+def titles(session: Session, found: Sequence[integration_pb2.Integration]) -> list[str]:
+    """Give what each is called; a slot by its number in the plan, which the catalog knows, if it answers."""
+    slots = [id_of(each) for each in found if not each.display_name and not session.as_json]
+    numbers: dict[str, int] = {}
+    with contextlib.suppress(CallError):
+        for start in range(0, len(slots), _SLOTS_A_CALL):
+            names = [f"services/{slot}" for slot in slots[start : start + _SLOTS_A_CALL]]
+            request = catalog_service_pb2.BatchGetServicesRequest(names=names)
+            reply = session.client.ask(session.client.catalog.BatchGetServices, request)
+            numbers |= {service.name.rpartition("/")[2]: plan_number(service) for service in reply.services}
+    return [title(each.display_name, numbers.get(id_of(each), 0), session.lang) for each in found]
+
+
 def named(session: Session, integration: integration_pb2.Integration) -> dict[str, str]:
     """Give what its lines on screen begin with."""
-    return {"id": id_of(integration), "name": title(integration.display_name, session.lang)}
+    return {"id": id_of(integration), "name": titles(session, [integration])[0]}
 
 
 def finish(session: Session, reply: Any, line: str, *, with_figure: bool = True) -> None:
@@ -88,7 +108,7 @@ def get(session: Session, service: ServiceArgument) -> None:
         return
     word = session.word
     rows = [
-        (word("term.display_name"), title(integration.display_name, lang)),
+        (word("term.display_name"), titles(session, [integration])[0]),
         (word("term.stage"), _stage(session, integration)),
         (word("term.condition"), word(f"condition.{_condition(integration)}")),
         (word("term.effective_date"), effective_text(integration.effective_date, lang)),
@@ -133,7 +153,7 @@ def list_integrations(
     condition: Annotated[str, typer.Option("--condition", help="Only in this condition.")] = "",
     filter_text: Annotated[str, typer.Option("--filter", help="A filter of your own.")] = "",
     order_by: Annotated[str, typer.Option("--order-by", help="name, stage, update_time, display_name; desc.")] = "",
-    limit: Annotated[int, typer.Option("--limit", help="At most so many; 0: all.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="At most so many; 0: all.")] = 50,
     programme: Annotated[str, typer.Option("--programme", help="Its id; - for every one.")] = "",
 ) -> None:
     """List integrations."""
@@ -161,17 +181,18 @@ def list_integrations(
     rows = [
         (
             id_of(each),
-            title(each.display_name, lang),
+            name,
             _stage(session, each),
             condition_text(each.condition, lang),
             or_nothing(effective_text(each.effective_date, lang)),
         )
-        for each in found
+        for each, name in zip(found, titles(session, found), strict=True)
     ]
     terms = ("id", "display_name", "stage", "condition", "effective_date")
     session.table([session.word(f"term.{term}") for term in terms], rows)
     if len(found) < total:
-        more = "tiendo integration list --limit 0"
+        asked = {"stage": stage, "condition": condition, "filter": filter_text, "order_by": order_by}
+        more = rest_command("integration list", **asked, programme=programme)
         session.say(session.word("screen.catalog.shown", shown=len(found), total=total, command=more))
 
 

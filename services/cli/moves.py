@@ -286,5 +286,6 @@ def link(
     )
     reply = session.client.ask(session.client.integration.SetPortalLink, request)
     shown = session.word(f"portal.{portal_name.removeprefix('PORTAL_')}")
-    line = session.word("screen.integration.portal_link_set", **named(session, reply.integration), portal=shown)
+    key = "screen.integration.portal_link_set" if uri.strip() else "screen.integration.portal_link_removed"
+    line = session.word(key, **named(session, reply.integration), portal=shown)
     finish(session, reply, line, with_figure=False)

@@ -4,14 +4,16 @@ Invariant: a figure is never given without its denominator, its share, what is n
 """
 
 import re
+import shlex
 from datetime import datetime, time
 from typing import Any, Protocol
 
-from services.cli.figures import NOTHING, VIETNAM, number, partial_date, percent, when
+from services.cli.figures import NOTHING, VIETNAM, number, partial_date, percent, slot_name, when
 from services.cli.session import UsageProblemError
 from services.cli.words import Lang, word
 from services.common.dates import parse_date as parse_typed_date
 from services.common.errors import Refusal
+from tiendo.catalog.v1 import service_pb2
 from tiendo.common.v1 import date_pb2, provenance_pb2
 from tiendo.integration.v1 import integration_pb2, transition_pb2
 from tiendo.status.v1 import status_service_pb2
@@ -122,9 +124,16 @@ def effective_text(date: date_pb2.EffectiveDate, lang: Lang) -> str:
     return when_text(date, lang) if date.at_latest else date_text(date.date)
 
 
-def title(display_name: str, lang: Lang) -> str:
-    """Give a service's name, or say that it has none yet."""
-    return display_name or word("naming.UNNAMED", lang)
+def title(display_name: str, plan_number: int, lang: Lang) -> str:
+    """Give a service's name, or its number in the plan (0: none, or not known) while it has none."""
+    if display_name:
+        return display_name
+    return slot_name(plan_number, lang) if plan_number else word("naming.UNNAMED", lang)
+
+
+def plan_number(service: service_pb2.Service) -> int:
+    """Give a service's first number in a plan; 0 where it has none."""
+    return next((each.plan_number for each in service.memberships if each.plan_number), 0)
 
 
 def as_of_text(reply: status_service_pb2.GetCompletionResponse, *, asked: bool) -> str:
@@ -181,3 +190,9 @@ def entry_text(transition: transition_pb2.Transition, lang: Lang) -> str:
 def or_nothing(text: str) -> str:
     """Give the text, or a dash where there is none."""
     return text or NOTHING
+
+
+def rest_command(command: str, *arguments: str, **options: str) -> str:
+    """Give the command that lists all of what was asked for; options that were not given are left out."""
+    given = [part for name, value in options.items() if value for part in (f"--{name.replace('_', '-')}", value)]
+    return f"tiendo {command} {shlex.join([*arguments, *given, '--limit', '0'])}"

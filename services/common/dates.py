@@ -8,10 +8,8 @@ import calendar
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 from zoneinfo import ZoneInfo
-
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.errors import Reason, Refusal
 
@@ -25,6 +23,13 @@ Day = date
 
 _SLASHED = re.compile(r"(?:(?:([0-9]{1,2})/)?([0-9]{1,2})/)?([0-9]{4})")
 _ISO = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
+
+
+class Timestamp(Protocol):
+    """A message's timestamp, whose parts are written here without knowing the library."""
+
+    seconds: int
+    nanos: int
 
 
 def write_instant(timestamp: Timestamp, moment: datetime) -> None:

@@ -30,13 +30,16 @@ _KEYWORDS = frozenset({"AND", "OR", "NOT"})
 class FilterField(Generic[T]):
     """A field a filter may name.
 
-    `get` gives the item's values, none for "not known". `values` are the words an enum knows. With `fold`, `get` gives
-    texts that were folded once, when the list was made (`text.fold`); the filter's own value is folded here.
+    `get` gives the item's values, none for "not known". `values` are the words an enum knows, in any case in a filter.
+    With `fold`, `get` gives texts that were folded once, when the list was made (`text.fold`); the filter's own value is
+    folded here. With `words` too, every sign asks for words: such a text is never compared as a whole. Where none of
+    these is given, `get` gives values without capitals.
     """
 
     get: Callable[[T], Collection[str]]
     values: frozenset[str] | None = None
     fold: bool = False
+    words: bool = False
 
 
 class _Token(NamedTuple):
@@ -48,10 +51,10 @@ class _Token(NamedTuple):
 def parse_filter(text: str, fields: Mapping[str, FilterField[T]]) -> Predicate[T]:
     r"""Read a filter, a subset of AIP-160: comparisons joined by AND, OR, NOT and parentheses; empty lets all pass.
 
-    `name = VALUE` and `name != VALUE` ask whether one of the field's values is VALUE; `name : VALUE` asks the same, or
-    for a folded field whether each word of VALUE begins a word of it; `name : *` asks for any value at all. VALUE is a
-    bare word or "quoted", with \" and \\. As the AIP has it, OR binds closer than AND. Bounds: 2,000 characters, 20
-    levels. Raises Refusal INVALID_FILTER, UNKNOWN_FIELD or UNKNOWN_VALUE.
+    `name = VALUE` and `name != VALUE` ask whether one of the field's values is VALUE, case ignored; `name : VALUE` asks
+    the same, or for a folded field whether each word of VALUE begins a word of it; `name : *` asks for any value at all.
+    VALUE is a bare word or "quoted", with \" and \\. As the AIP has it, OR binds closer than AND. Bounds: 2,000
+    characters, 20 levels. Raises Refusal INVALID_FILTER, UNKNOWN_FIELD or UNKNOWN_VALUE.
     """
     if len(text) > FILTER_LIMIT:
         raise _unreadable(f"is longer than {FILTER_LIMIT:,} characters; shorten it", FILTER_LIMIT + 1)
@@ -176,22 +179,30 @@ def _compare(name: str, field: FilterField[T], sign: str, token: _Token) -> Pred
     get = field.get
     if sign == ":" and token == _Token("word", "*", token.position):
         return lambda item: bool(get(item))
-    if field.values is not None and token.text not in field.values:
-        offered = ", ".join(sorted(field.values))
-        raise Refusal(
-            Reason.UNKNOWN_VALUE,
-            f"{name} has no value {token.text!r}; give one of {offered}",
-            field="filter",
-            metadata={"value": token.text, "allowed": offered},
-        )
-    if sign == ":" and field.fold:
+    if field.fold and (sign == ":" or field.words):
         words = search_words(token.text)
         # A text of punctuation alone holds nothing to look for, so nothing is found.
-        return lambda item: bool(words) and has_words(words, " ".join(get(item)))
-    wanted = fold(token.text) if field.fold else token.text
+        return lambda item: (bool(words) and has_words(words, " ".join(get(item)))) is not (sign == "!=")
+    wanted = fold(token.text) if field.fold else _plain(name, field.values, token.text)
     if sign == "!=":
         return lambda item: wanted not in get(item)
     return lambda item: wanted in get(item)
+
+
+def _plain(name: str, values: frozenset[str] | None, text: str) -> str:
+    """Give a value as the items have it: an enum's own spelling, else without capitals."""
+    if values is None:
+        return text.lower()
+    for value in values:
+        if value.lower() == text.lower():
+            return value
+    offered = ", ".join(sorted(values))
+    raise Refusal(
+        Reason.UNKNOWN_VALUE,
+        f"{name} has no value {text!r}; give one of {offered}",
+        field="filter",
+        metadata={"value": text, "allowed": offered},
+    )
 
 
 def _unknown_field(name: str, known: Iterable[str], field: str) -> Refusal:

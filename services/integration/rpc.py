@@ -290,5 +290,5 @@ _FIELDS: dict[str, FilterField[Entry]] = {
         lambda entry: [f"{check.check.name}:{check.state.name}" for check in entry.integration.checks],
         values=frozenset(f"{check.name}:{state.name}" for check in domain.Check for state in domain.CheckState),
     ),
-    "text": FilterField(lambda entry: [entry.haystack], fold=True),
+    "text": FilterField(lambda entry: [entry.haystack], fold=True, words=True),
 }

@@ -261,19 +261,22 @@ def change_words(event: events_pb2.IntegrationEvent) -> str:
     name = event_name(event)
     if name == "connection_check_set":
         check = event.connection_check_set.check
-        word = domain.Check(check.check).name
-        return f"check {word}: {domain.CheckState(check.state).name}"
+        return f"{_spoken(domain.Check(check.check))} check: {domain.CheckState(check.state).name}"
     if name == "portal_link_set":
-        return f"portal link {domain.Portal(event.portal_link_set.link.portal).name}"
+        return f"link to the {_spoken(domain.Portal(event.portal_link_set.link.portal))} portal"
     if name == "integration_created":
         return "made from the catalog"
     if name == "integration_described":
         return "described anew by the catalog"
     if name == "transition_corrected":
         return f"entry {event.transition_corrected.corrected.number} corrected"
-    stage = domain.Stage(event.integration.stage).name
-    condition = domain.Condition(event.integration.condition)
-    return f"stage: {stage}" if condition is domain.Condition.ACTIVE else f"condition: {condition.name}"
+    if name in ("integration_advanced", "integration_reverted"):
+        return f"stage: {domain.Stage(event.integration.stage).name}"
+    return f"condition: {domain.Condition(event.integration.condition).name}"
+
+
+def _spoken(word: IntEnum) -> str:
+    return word.name.lower().replace("_", " ")
 
 
 def publication(row: Row) -> Publication:

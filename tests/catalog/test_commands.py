@@ -1,20 +1,33 @@
 """Commands of the catalog, over gRPC and a real database."""
 
 import asyncio
+from datetime import UTC
 from itertools import pairwise
 from pathlib import Path
 
+import grpc.aio
+import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.rpc import error_details_pb2
 
 from services.catalog import storage, usecases
+from services.common.dates import iso_instant
 from services.common.db import read_transaction
+from services.common.errors import Refusal
 from services.common.journal import digest_of
+from services.common.writer import Caller
+from tests.support.calls import detail, refused
 from tests.support.catalog import Catalog, create, fill, name, refusal, running_catalog
 from tiendo.catalog.v1 import catalog_service_pb2 as pb
 from tiendo.catalog.v1 import events_pb2, programme_pb2, service_pb2
 from tiendo.common.v1 import provenance_pb2
 
 NAME = "Đăng ký thường trú"
+
+
+def told_of(error: grpc.aio.AioRpcError) -> dict[str, str]:
+    """What belongs to a refusal's reason."""
+    return dict(detail(error, error_details_pb2.ErrorInfo).metadata)
 
 
 async def events(catalog: Catalog) -> list[events_pb2.CatalogEvent]:
@@ -102,6 +115,48 @@ async def test_a_stale_etag_is_refused_and_nothing_is_lost(tmp_path: Path) -> No
     assert first.etag != etag
     assert second == ("ABORTED", "STALE_ETAG", "service.etag")
     assert now == first
+
+
+async def test_a_stale_etag_says_what_changed_when_and_by_whom(tmp_path: Path) -> None:
+    """The refusal tells the resource's last change, be it long stored or made in the same transaction."""
+
+    def stale() -> pb.UpdateServiceRequest:
+        return pb.UpdateServiceRequest(service=service_pb2.Service(name="services/bca-001", etag="old", field="x"))
+
+    def change_and_miss_it(work: storage.CatalogWork) -> None:
+        service = service_pb2.Service(name="services/bca-001", field="Cư trú, đi lại", levels=["xã"])
+        usecases.update_service(work, service, (), (), Caller("lan"))
+        usecases.update_service(work, stale().service, (), (), Caller("lan"))
+
+    told: list[str] = []
+    async with running_catalog(tmp_path) as catalog:
+        await fill(catalog, 1)
+        told.append(told_of(await refused(catalog.stub.UpdateService(stale())))["change"])
+        await name(catalog, "bca-001", NAME, field="Cư trú")
+        told.append(told_of(await refused(catalog.stub.UpdateService(stale())))["change"])
+        with pytest.raises(Refusal) as together:
+            await catalog.runtime.writer.run(change_and_miss_it)
+        await catalog.stub.RetireService(pb.RetireServiceRequest(name="services/bca-001", reason="Bãi bỏ"))
+        last = await refused(catalog.stub.UpdateService(stale()))
+        present = (await catalog.stub.GetService(pb.GetServiceRequest(name="services/bca-001"))).service
+        programme = programme_pb2.Programme(name="programmes/bca-2022", planned_count=300)
+        await catalog.stub.UpdateProgramme(pb.UpdateProgrammeRequest(programme=programme))
+        programme.etag = "old"
+        other = await refused(catalog.stub.UpdateProgramme(pb.UpdateProgrammeRequest(programme=programme)))
+
+    when = iso_instant(present.update_time.ToDatetime(tzinfo=UTC))
+    assert told == ["created", "named, field"]
+    assert together.value.metadata["change"] == "field, levels"
+    assert told_of(last) == {
+        "name": "services/bca-001",
+        "changed_time": when,
+        "changed_by": "anonymous",
+        "change": "retired",
+    }
+    assert (last.details() or "").startswith(
+        f"service.etag: services/bca-001 was changed at {when} by anonymous (retired)"
+    )
+    assert told_of(other)["change"] == "planned_count"
 
 
 async def test_a_mask_changes_only_what_it_names(tmp_path: Path) -> None:

@@ -55,6 +55,9 @@ async def test_names_are_listed_as_a_vietnamese_dictionary_has_them(tmp_path: Pa
     ("condition", "ids"),
     [
         ("naming = SLOT", ["bca-002", "bca-003"]),
+        ("naming = slot AND retired = False", ["bca-002"]),
+        ("programme = BCA-2022 AND naming != Slot", ["bca-001"]),
+        ('text = "thường đăng"', ["bca-001"]),
         ('field = "cu tru"', ["bca-001"]),
         ('NOT field = "Cư trú"', ["bca-002", "bca-003"]),
         ("code = 1.003290", ["bca-001"]),

@@ -35,6 +35,7 @@ FIELDS = {
     "naming": FilterField[Entry](lambda entry: (entry.naming,), values=frozenset({"NAMED", "SLOT"})),
     "level": FilterField[Entry](lambda entry: entry.levels),
     "title": FilterField[Entry](lambda entry: (fold(entry.title),) if entry.title else (), fold=True),
+    "text": FilterField[Entry](lambda entry: (fold(entry.title),), fold=True, words=True),
 }
 
 
@@ -46,6 +47,9 @@ FIELDS = {
         ("naming = SLOT", [12]),
         ("naming=SLOT", [12]),
         ("naming != SLOT", [1, 2]),
+        ("naming = slot", [12]),
+        ("naming != Slot", [1, 2]),
+        ("name = Services/BCA-002", [2]),
         ("name = services/bca-002", [2]),
         ('name = "services/bca-002"', [2]),
         ("level = bo", [1]),
@@ -60,6 +64,9 @@ FIELDS = {
         ('title : "chieu ho"', [1]),
         ("title : đăng", [2]),
         ('title : "…"', []),
+        ('text = "chieu ho"', [1]),
+        ('text != "chieu ho"', [2, 12]),
+        ("text != …", [1, 2, 12]),
         ("naming = NAMED AND level = xa", [2]),
         ("level = bo OR level = xa", [1, 2]),
         ("NOT naming = NAMED", [12]),
@@ -81,7 +88,7 @@ def test_quoted_values_may_hold_quotes_and_backslashes() -> None:
     """A quoted value gives back its quotes, backslashes and signs as they are."""
     keeps = parse_filter('name = "a \\"b\\" \\\\ (AND) = c"', FIELDS)
 
-    assert keeps(Entry('a "b" \\ (AND) = c', "SLOT"))
+    assert keeps(Entry('a "b" \\ (and) = c', "SLOT"))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +136,7 @@ def test_unknown_filter_fields_are_refused() -> None:
         parse_filter("naming = SLOT AND colour = red", FIELDS)
 
     assert (caught.value.reason, caught.value.fields) == (Reason.UNKNOWN_FIELD, ("filter",))
-    assert caught.value.metadata == {"name": "colour", "allowed": "level, name, naming, title"}
+    assert caught.value.metadata == {"name": "colour", "allowed": "level, name, naming, text, title"}
 
 
 @pytest.mark.parametrize("sign", ["=", "!=", ":"])

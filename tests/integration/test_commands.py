@@ -164,10 +164,10 @@ async def test_a_stale_etag_says_what_changed_when_and_by_whom(tmp_path: Path) -
         "name": NAME,
         "changed_time": "2100-03-01T20:00:00.000000Z",
         "changed_by": ACTOR,
-        "change": "check PAYMENT: FAILED",
+        "change": "payment check: FAILED",
     }
     assert refusal.message == (
-        f"etag: {NAME} was changed at 2100-03-01T20:00:00.000000Z by {ACTOR} (check PAYMENT: FAILED); "
+        f"etag: {NAME} was changed at 2100-03-01T20:00:00.000000Z by {ACTOR} (payment check: FAILED); "
         "read it again, look, and send the call with its new etag"
     )
     assert now.stage == ip.STAGE_SELECTED

@@ -60,7 +60,7 @@ async def test_id_alias_and_former_alias_find_the_same(tmp_path: Path) -> None:
 
 
 async def test_filters_choose_by_stage_condition_naming_check_and_words(tmp_path: Path) -> None:
-    """Each field of a filter, alone and joined."""
+    """Each field of a filter, alone and joined, in any case."""
     async with integration_of(tmp_path, slots=5) as service:
         await service.advance("bca-002", ip.STAGE_BUILT)
         await service.call("BlockIntegration", pb.BlockIntegrationRequest(name="integrations/bca-003", reason="chờ"))
@@ -74,10 +74,13 @@ async def test_filters_choose_by_stage_condition_naming_check_and_words(tmp_path
             text: await listed(service, filter=text)
             for text in (
                 "stage = BUILT",
+                "stage = built AND condition = Active",
                 "condition = BLOCKED",
                 "naming = NAMED",
                 'check = "PAYMENT:FAILED"',
+                'check = "payment:failed"',
                 'text : "thuong dang ky"',
+                'text = "thuong dang ky"',
                 "text : bca-005",
                 "naming = SLOT AND NOT (stage = BUILT OR condition = BLOCKED)",
             )
@@ -85,10 +88,13 @@ async def test_filters_choose_by_stage_condition_naming_check_and_words(tmp_path
 
     assert found == {
         "stage = BUILT": ["bca-002"],
+        "stage = built AND condition = Active": ["bca-002"],
         "condition = BLOCKED": ["bca-003"],
         "naming = NAMED": ["bca-001"],
         'check = "PAYMENT:FAILED"': ["bca-004"],
+        'check = "payment:failed"': ["bca-004"],
         'text : "thuong dang ky"': ["bca-001"],
+        'text = "thuong dang ky"': ["bca-001"],
         "text : bca-005": ["bca-005"],
         "naming = SLOT AND NOT (stage = BUILT OR condition = BLOCKED)": ["bca-004", "bca-005"],
     }

@@ -1,7 +1,9 @@
 """Integrations as messages."""
 
 from datetime import date, datetime, timedelta
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +13,7 @@ from services.integration import domain, wire
 from services.integration.domain import Evidence, Integration
 from services.integration.domain.transitions import Told
 from tests.support.integration import ACTOR, NOW
+from tiendo.integration.v1 import events_pb2, integration_pb2
 
 _PROGRAMMES, _FORMER = ("bca-2022", "bca-2023"), ("ten-cu",)
 _VERBS = (domain.block, domain.unblock, domain.suspend, domain.resume, domain.withdraw, domain.reinstate)
@@ -49,6 +52,29 @@ def changed(state: Integration, change: Change, now: datetime) -> Integration:
         return domain.set_portal_link(state, portal, uri, now=now, actor=ACTOR)
     except Refusal:
         return state
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        ({"integration_created": {}}, "made from the catalog"),
+        ({"integration_advanced": {}}, "stage: BUILT"),
+        ({"integration_blocked": {}}, "condition: SUSPENDED"),
+        (
+            {"connection_check_set": {"check": {"check": "CHECK_E_FORM", "state": "CHECK_STATE_FAILED"}}},
+            "e form check: FAILED",
+        ),
+        ({"portal_link_set": {"link": {"portal": "PORTAL_NATIONAL"}}}, "link to the national portal"),
+        ({"transition_corrected": {"corrected": {"number": 3}}}, "entry 3 corrected"),
+    ],
+)
+def test_an_event_is_said_in_a_few_words(event: dict[str, Any], words: str) -> None:
+    """What a stale etag missed is told as a person would say it; a step by what it is about, stage or condition."""
+    after = integration_pb2.Integration(
+        stage=integration_pb2.STAGE_BUILT, condition=integration_pb2.CONDITION_SUSPENDED
+    )
+
+    assert wire.change_words(events_pb2.IntegrationEvent(integration=after, **event)) == words
 
 
 @given(

@@ -427,8 +427,9 @@ class ListServicesRequest(_message.Message):
     """From the page before; the other fields must be the same."""
     filter: _builtins.str
     """Conditions joined by AND, OR, NOT and parentheses, for example `naming = SLOT AND field = "Hộ chiếu"`. Fields: programme,
-    naming, field, agency (the one owning it today), level, audience, channel, code, retired (true or false), text (every
-    word occurs). At most 2,000 characters. Values of =, != compare ignoring case and accents; `:` means "has the words".
+    naming, field, agency (the one owning it today), level, audience, channel, code, retired (true or false), text (each
+    word begins a word of its name, gloss, field, id, alias, codes or plan numbers). At most 2,000 characters. Values of =,
+    != compare ignoring case, and accents too except in naming, code and programme; `:` means "has the words", `: *` any.
     """
     order_by: _builtins.str
     """Comma-separated, each with an optional ` desc`: plan_number (the default), name, display_name (Vietnamese
