@@ -1,44 +1,44 @@
 """The services' pages for Prometheus under `tiendo up`: where they are, and the file that says so.
 
-Invariant: a page never keeps anything from starting; where nobody set its port and the customary one is taken, another is found.
+Invariant: a page whose port nobody set keeps nothing from starting.
 """
 
 import contextlib
 import http.client
 import json
 import os
-import socket
-from collections.abc import Mapping
+import random
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from services.cli.addresses import OWN
 from services.common.config import SERVICES
+from services.common.server import PortTakenError, check_port
 
-CUSTOMARY_PORTS = {"catalog": 7111, "integration": 7112, "status": 7113}
+# Below those that the system gives to outgoing connections, which could take one before its service does.
+_PORTS = range(17_111, 27_111)
 _FILE = "prometheus.json"
 _LOOK_SECONDS = 2.0
 
 
-def find(host: str) -> dict[str, int]:
-    """Give each page's port: the one that was set, else the customary one, else a free one."""
-    ports: dict[str, int] = {}
-    with contextlib.ExitStack() as held:  # until all are found, so that none is found twice
-        for service in SERVICES:
-            port = OWN[service]().metrics_port
-            ports[service] = port or _free(host, CUSTOMARY_PORTS[service] if port is None else 0, held)
-    return ports
+def find(host: str, draw: Callable[[], int] = lambda: random.choice(_PORTS)) -> dict[str, int]:  # noqa: S311
+    """Give each page's port: the one that was set, else a free one."""
+    ports = {service: port for service in SERVICES if (port := OWN[service]().metrics_port)}
+    for service in SERVICES:
+        if service not in ports:
+            port = draw()
+            while port in ports.values() or not _free(host, port):
+                port = draw()
+            ports[service] = port
+    return {service: ports[service] for service in SERVICES}
 
 
-def _free(host: str, wanted: int, held: contextlib.ExitStack) -> int:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for port in (wanted, 0):
-        probe = held.enter_context(socket.socket(family, socket.SOCK_STREAM))
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with contextlib.suppress(OSError):
-            probe.bind((host, port))
-            probe.listen()  # a port only bound could be bound again
-            return int(probe.getsockname()[1])
-    return 0
+def _free(host: str, port: int) -> bool:
+    try:
+        check_port(host, port, "")
+    except PortTakenError:
+        return False
+    return True
 
 
 def environ(ports: Mapping[str, int]) -> dict[str, str]:
