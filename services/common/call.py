@@ -204,7 +204,9 @@ class Calls:
         failure: BaseException,
         context: Context,
     ) -> Any:
-        if isinstance(failure, asyncio.CancelledError) and context.cancelled():
+        task = asyncio.current_task()
+        # Whether the call was ended from outside or something inside was; grpc's own `cancelled` tells neither.
+        if isinstance(failure, asyncio.CancelledError) and task is not None and task.cancelling():
             if span is not None:
                 span.set_status(StatusCode.ERROR, "CANCELLED")
                 span.end()

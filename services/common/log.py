@@ -19,7 +19,8 @@ requested: ContextVar[str] = ContextVar("requested", default="")
 """The request_id of the command that this task carries out."""
 
 
-def _name_call(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+def name_call(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """Name the call that a line belongs to."""
     # Read only when a line is written: a call that logs nothing pays for one `set`.
     if context := parse_traceparent(traced.get()):
         line["trace_id"], line["span_id"] = f"{context.trace_id:032x}", f"{context.span_id:016x}"
@@ -40,7 +41,7 @@ def configure(service: str, log_format: Literal["auto", "console", "json"], leve
     structlog.configure(
         processors=[
             name_service,
-            _name_call,
+            name_call,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *([] if console else [structlog.processors.dict_tracebacks]),

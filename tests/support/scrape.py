@@ -16,12 +16,12 @@ class Page:
     families: dict[str, Family]
 
     def values(self, name: str, **labels: str) -> list[float]:
-        """Give the values of the samples of a name that have these labels."""
+        """Give the values of the samples of a name that have these labels; an absent label is an empty one."""
         return [
             sample.value
             for family in self.families.values()
             for sample in family.samples
-            if sample.name == name and labels.items() <= sample.labels.items()
+            if sample.name == name and all(sample.labels.get(key, "") == value for key, value in labels.items())
         ]
 
     def value(self, name: str, **labels: str) -> float:
