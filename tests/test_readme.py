@@ -6,8 +6,11 @@ from pathlib import Path
 from pydantic_settings import BaseSettings
 
 from services.catalog.config import CatalogSettings
-from services.common.config import Settings
+from services.common import metrics as common_metrics
+from services.common.config import SERVICES, Settings
+from services.integration import metrics as integration_metrics
 from services.integration.config import IntegrationSettings
+from services.status import metrics as status_metrics
 from services.status.config import StatusSettings
 
 ROOT = Path(__file__).parent.parent
@@ -24,6 +27,25 @@ def settings_table() -> str:
             shown = f"`{field.default}`" if field.default not in ("", None) else "(empty)"
             lines.append(f"| `{prefix}{name.upper()}` | {shown} | {field.description} |")
     return "\n".join(lines)
+
+
+def metrics_table() -> str:
+    """The table of metrics, as the code has them."""
+    lines = ["| metric | type | labels | of | what it says |", "| --- | --- | --- | --- | --- |"]
+    for metric in (*common_metrics.METRICS, *integration_metrics.METRICS, *status_metrics.METRICS):
+        kind = "gauge" if metric.kind == "updowncounter" else metric.kind
+        labels = ", ".join(f"`{label}`" for label in metric.prometheus_labels)
+        of = "all" if metric.services == SERVICES else ", ".join(metric.services)
+        lines.append(f"| `{metric.prometheus_name}` | {kind} | {labels} | {of} | {metric.description} |")
+    return "\n".join(lines)
+
+
+def test_the_table_of_metrics_is_that_of_the_code() -> None:
+    """Every metric in the README exists in the code, and the reverse, with the same type, labels and words."""
+    text = README.read_text()
+    table = text.partition("<!-- metrics -->\n")[2].partition("\n<!-- /metrics -->")[0]
+
+    assert table == metrics_table()
 
 
 def test_the_settings_page_is_that_of_the_classes() -> None:

@@ -80,11 +80,16 @@ class Addresses:
         return needed
 
 
+def calling_host(host: str) -> str:
+    """Give the host at which to call what listens on `host`."""
+    return "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104
+
+
 def find(settings: Settings, environ: Mapping[str, str]) -> Addresses:
     """Read the ports and addresses in force. Raises SettingsError."""
     ports: dict[str, int] = {}
     calls: dict[str, str] = {}
-    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104
+    host = calling_host(settings.host)
     for service in SERVICES:
         prefix = f"TIENDO_{service.upper()}_"
         try:

@@ -13,7 +13,8 @@ import grpc
 import typer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from services.cli import streams
+from services.cli import pages, streams
+from services.cli.addresses import calling_host
 from services.cli.client import CallError, Client
 from services.cli.figures import number
 from services.cli.session import Session, StopError, command
@@ -66,6 +67,7 @@ def _examine(session: Session) -> Iterator[Finding]:
     yield from broker
     for service in SERVICES:
         yield from _service(session, client, service, health[service], broker_well=broker[0].level == OK)
+    yield from _pages(session, settings, [service for service in SERVICES if health[service] is not None])
     client.close()
 
 
@@ -142,6 +144,19 @@ def _service(
     if service == "status":
         findings.extend(_freshness(session, client))
     yield from findings or [Finding(OK, service, word("screen.doctor.part_ok"))]
+
+
+def _pages(session: Session, settings: Settings, answering: list[str]) -> Iterator[Finding]:
+    word, subject = session.word, session.word("screen.doctor.metrics")
+    known = pages.known(settings.data_dir, calling_host(settings.host))
+    found = {service: address for service, address in known.items() if service in answering}
+    away = [service for service, address in found.items() if not pages.answers(address)]
+    for service in away:
+        setting = f"TIENDO_{service.upper()}_METRICS_PORT"
+        text = word("screen.doctor.metrics_away", service=service, address=found[service], setting=setting)
+        yield Finding(WARN, subject, text)
+    if well := [f"{service} http://{address}/metrics" for service, address in found.items() if service not in away]:
+        yield Finding(OK, subject, ", ".join(well))
 
 
 def _listens(host: str, port: str) -> bool:

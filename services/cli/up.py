@@ -11,7 +11,7 @@ import socket
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ import grpc
 import typer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from services.cli import panel, seeding, streams
-from services.cli.addresses import Addresses, find
+from services.cli import pages, panel, seeding, streams
+from services.cli.addresses import Addresses, calling_host, find
 from services.cli.children import Child, Children
 from services.cli.client import Client
 from services.cli.processes import module_command
@@ -52,14 +52,16 @@ def up(session: Session) -> None:
     folder = settings.data_dir.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(session, folder):
-        _check_ports(session, addresses)
-        os.environ.update(addresses.environ())
+        ports = pages.find(addresses.host)
+        _check_ports(session, addresses, ports)
+        os.environ.update(addresses.environ() | pages.environ(ports))
         children = Children(folder / "logs", os.environ)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler)
         code = 0
         try:
             _start(session, children, addresses, folder)
+            pages.write(folder, calling_host(addresses.host), ports)
             _show(session, addresses)
             while True:
                 _look(children)
@@ -74,6 +76,8 @@ def up(session: Session) -> None:
         except BaseException:
             _stop(children)
             raise
+        finally:
+            pages.remove(folder)
         _stop(children)
         session.say(session.word("screen.up.stopped", folder=folder))
         if code:
@@ -98,8 +102,9 @@ def _alone(session: Session, folder: Path) -> Iterator[None]:
         yield
 
 
-def _check_ports(session: Session, addresses: Addresses) -> None:
+def _check_ports(session: Session, addresses: Addresses, page_ports: Mapping[str, int]) -> None:
     wanted = [(addresses.host, addresses.ports[service], f"TIENDO_{service.upper()}_PORT") for service in SERVICES]
+    wanted += [(addresses.host, port, f"TIENDO_{service.upper()}_METRICS_PORT") for service, port in page_ports.items()]
     if addresses.own_nats():
         wanted.append((*addresses.nats_host_port(), "TIENDO_NATS_URL"))
     taken = False

@@ -23,7 +23,9 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from opentelemetry.trace import Span, StatusCode
 
+from services.common.durations import CallDurations
 from services.common.errors import Kind, Reason, Refusal
+from services.common.log import traced
 from services.common.telemetry import Telemetry, format_traceparent
 from services.common.text import nfc
 from services.common.writer import Caller
@@ -122,8 +124,9 @@ def _code(kind: Kind) -> grpc.StatusCode:
 class Calls:
     """Turns handlers into gRPC handlers, each inside the wrapper."""
 
-    def __init__(self, telemetry: Telemetry) -> None:
+    def __init__(self, telemetry: Telemetry, durations: CallDurations | None = None) -> None:
         self._telemetry = telemetry
+        self._durations = durations or CallDurations()
 
     def handlers(self, service: ServiceDescriptor, rpc: object) -> grpc.GenericRpcHandler:
         """Register `rpc.<method_in_snake_case>` for every method of the service. AttributeError when one is missing."""
@@ -151,6 +154,7 @@ class Calls:
                 return await self._fail(name, call, span, begun, failure, context)
             if span is not None:
                 span.end()
+            self._durations.record(name, "OK", time.perf_counter() - begun)
             log.debug("call", method=name, code="OK", ms=_since(begun))
             return answered
 
@@ -170,6 +174,7 @@ class Calls:
                 return await self._fail(name, call, span, begun, failure, context)
             if span is not None:
                 span.end()
+            self._durations.record(name, "OK", time.perf_counter() - begun)
             log.debug("call", method=name, code="OK", ms=_since(begun))
             return None
 
@@ -185,6 +190,7 @@ class Calls:
         span = self._telemetry.call_span(name, traceparent)
         if span is not None:
             traceparent = format_traceparent(span.get_span_context())
+        traced.set(traceparent)
         remaining = context.time_remaining()
         deadline = None if remaining is None else time.monotonic() + remaining
         return Call(name, actor, traceparent, deadline, context.cancelled), span
@@ -198,18 +204,22 @@ class Calls:
         failure: BaseException,
         context: Context,
     ) -> Any:
-        if isinstance(failure, asyncio.CancelledError) and context.cancelled():
+        task = asyncio.current_task()
+        # Whether the call was ended from outside or something inside was; grpc's own `cancelled` tells neither.
+        if isinstance(failure, asyncio.CancelledError) and task is not None and task.cancelling():
             if span is not None:
                 span.set_status(StatusCode.ERROR, "CANCELLED")
                 span.end()
+            self._durations.record(name, "CANCELLED", time.perf_counter() - begun)
             raise failure
         refusal = failure if isinstance(failure, Refusal) else self._unforeseen(name, failure)
         status = rich_status(refusal)
         if span is not None:
-            span.set_attribute("rpc.grpc.status_code", _code(refusal.kind).value[0])
+            span.set_attribute("rpc.response.status_code", refusal.kind.value)
             span.set_attribute("error.type", str(refusal.reason))
             span.set_status(StatusCode.ERROR, status.message)
             span.end()
+        self._durations.record(name, refusal.kind.value, time.perf_counter() - begun, str(refusal.reason))
         log.info(
             "call",
             method=name,
@@ -217,7 +227,6 @@ class Calls:
             reason=str(refusal.reason),
             message=status.message,
             actor=call.actor,
-            trace=call.traceparent,
             ms=_since(begun),
         )
         await context.abort(_code(refusal.kind), status.message, ((_DETAILS, status.SerializeToString()),))

@@ -6,9 +6,9 @@ Invariant: a variable that no settings class knows stops the start and names the
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SERVICES = ("catalog", "integration", "status")
@@ -55,7 +55,8 @@ class Settings(BaseSettings):
         description="Share of calls traced when the caller did not decide.",
     )
     otlp_endpoint: str = Field(
-        default="", description="Where traces go, for example http://127.0.0.1:4317; empty: nowhere."
+        default="",
+        description="Where traces and metrics go by OTLP, for example http://127.0.0.1:4317; empty: nowhere.",
     )
     drain_seconds: float = Field(
         default=8.0, gt=0, le=60, description="Time for finishing calls when stopping; the process is gone 2 s later."
@@ -92,6 +93,13 @@ class ServiceSettings(BaseSettings):
     database_url: str = Field(
         default="",
         description="Its database, sqlite:///PATH or postgresql://…; empty: a file of its name in the data folder.",
+    )
+
+    metrics_port: Annotated[int | None, BeforeValidator(lambda given: None if given == "" else given)] = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port of its page for Prometheus, /metrics, 7111 to 7113 by custom; 0: any free one, empty: none.",
     )
 
     def database(self, service: str, shared: Settings) -> str:

@@ -19,6 +19,7 @@ from services.common.db import read_transaction
 from services.common.envelope import join_events, seal
 from services.common.errors import Reason, Refusal
 from services.common.journal import Head, Journal, Row
+from services.common.log import requested
 from services.common.resources import Revision, check_request_id
 from services.common.snapshot import Live, Reached, State
 from services.common.writer import Work, Writer
@@ -100,6 +101,7 @@ class Endpoint(Generic[S, W]):
         `Reached.wait` and `Writer.run`, and its own.
         """
         request_id = check_request_id(request.request_id)
+        requested.set(request_id)
         if request.at_least:
             await self.reached.wait(request.at_least, call.wait_seconds())
         content = content_hash(call.method, request) if request_id else ""

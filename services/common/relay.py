@@ -11,6 +11,7 @@ import asyncio
 import base64
 import json
 import secrets
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -94,6 +95,7 @@ class Relay:
         retry_seconds: float = 0.5,
         look_seconds: float = 5.0,
         answer_seconds: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare; `run` or `run_once` begins.
 
@@ -102,13 +104,14 @@ class Relay:
         which what is in flight counts as unknown.
         """
         self._broker = broker
-        self._stream = stream
+        self.stream = stream
         self._journal = journal
         self._publication = publication
         self._in_flight = in_flight
         self._retry_seconds = retry_seconds
         self._look_seconds = look_seconds
         self._answer_seconds = answer_seconds
+        self._clock = clock
         self._log = structlog.get_logger("relay").bind(stream=stream)
         self._lock = asyncio.Lock()
         self._wake = asyncio.Event()
@@ -122,10 +125,19 @@ class Relay:
         self._stream_sequence = 0
         self._more = True
         self._refusal = ""
-        self._count = 0
+        self._succeeded = clock()
         self.state = RelayState.WAITING
         self.reason = "not started"
+        self.located = False
+        """Whether `published` was read from the stream, and is more than a beginning."""
         self.published = 0
+        """The newest row that is in the stream."""
+        self.confirmed = 0
+        """How many rows the broker has confirmed."""
+
+    def success_age_seconds(self) -> float:
+        """How long ago everything was last known to be published; since the beginning, where it never was."""
+        return self._clock() - self._succeeded
 
     def wake(self) -> None:
         """Say that rows were committed; call it on the loop."""
@@ -151,7 +163,7 @@ class Relay:
     async def run_once(self) -> int:
         """Publish all that is waiting; returns how many rows were confirmed. Never raises: see `state` and `reason`."""
         async with self._lock:
-            before = self._count
+            before = self.confirmed
             try:
                 await self._publish_all()
             except _StopError as stop:
@@ -162,8 +174,9 @@ class Relay:
                     self._log.exception("publishing failed")
                 self._enter(RelayState.WAITING, reason)
             else:
+                self._succeeded = self._clock()
                 self._enter(RelayState.RUNNING, "")
-            return self._count - before
+            return self.confirmed - before
 
     async def drain(self, timeout_seconds: float) -> bool:
         """Publish what is left, before the process ends; returns whether all is confirmed. Bounded in time."""
@@ -200,6 +213,7 @@ class Relay:
         self._attempt += 1
         self._refusal = ""
         self.published = sent = place.after
+        self.located = True
         expects = place.expects
         rows: deque[Row] = deque()
         too_large = ""
@@ -257,7 +271,7 @@ class Relay:
             return ""
         return (
             f"row {row.sequence} needs {size:,} bytes and the broker takes {limit:,}: "
-            f"raise max_payload of nats-server and max_msg_size of stream {self._stream}"
+            f"raise max_payload of nats-server and max_msg_size of stream {self.stream}"
         )
 
     def _on_answer(self, message: Msg) -> None:
@@ -273,7 +287,7 @@ class Relay:
             self._refusal = self._refusal or "no stream takes it"
         elif int(sequence) > self.published:
             # A stored row proves all before it: each was the stream's last when the next one came.
-            self._count += int(sequence) - self.published
+            self.confirmed += int(sequence) - self.published
             self.published = int(sequence)
             self._stream_sequence = int(answer["seq"])
         self._answered.set()
@@ -287,13 +301,13 @@ class Relay:
 
     async def _locate(self) -> _Place:
         """Read from the stream where to go on; stops where its last message contradicts the journal."""
-        state = (await self._ask(f"STREAM.INFO.{self._stream}"))["state"]
+        state = (await self._ask(f"STREAM.INFO.{self.stream}"))["state"]
         last: int = state["last_seq"]
         self._stream_sequence = last
         # The newest message may be deleted or a stranger's; then what is expected is the stream's own number, as for
         # an empty stream, because the broker's memory of the last id holds neither.
         for at in range(last, max(state["first_seq"] - 1, last - _LOOK_BACK, 0), -1):
-            answer = await self._ask(f"STREAM.MSG.GET.{self._stream}", {"seq": at})
+            answer = await self._ask(f"STREAM.MSG.GET.{self.stream}", {"seq": at})
             found = parse_event_id(_header(answer.get("message", {}).get("hdrs", ""), _MESSAGE_ID))
             if found is None:
                 continue
@@ -308,7 +322,7 @@ class Relay:
         if epoch != head.epoch:
             return 0
         remedy = (
-            f"make sure that the right database is in use; if it is, delete the stream {self._stream} and "
+            f"make sure that the right database is in use; if it is, delete the stream {self.stream} and "
             "make it again with tiendo migrate: it is refilled"
         )
         if sequence > head.sequence:
@@ -326,7 +340,7 @@ class Relay:
         if self._place is None or not self._broker.connected:
             return
         try:
-            state = (await self._ask(f"STREAM.INFO.{self._stream}"))["state"]
+            state = (await self._ask(f"STREAM.INFO.{self.stream}"))["state"]
         except _StopError:
             self._place = None
         else:
@@ -348,7 +362,7 @@ class Relay:
         if error.get("err_code") == _NO_MESSAGE:
             return {}
         if error.get("err_code") == _NO_STREAM:
-            reason = f"stream {self._stream} is missing: make it with tiendo migrate; it is filled then"
+            reason = f"stream {self.stream} is missing: make it with tiendo migrate; it is filled then"
             raise _StopError(RelayState.STREAM_MISSING, reason)
         raise _StopError(RelayState.WAITING, f"the broker refuses: {error.get('description')}; trying again")
 

@@ -21,7 +21,7 @@ from google.protobuf.message_factory import GetMessageClass
 from pydantic import ValidationError
 from sqlalchemy import Connection, Engine
 
-from services.common import db
+from services.common import db, gauges
 from services.common.broker import Broker
 from services.common.call import TRANSPORT_BYTES, Calls
 from services.common.config import ServiceSettings, Settings, SettingsError, check_environment, explain
@@ -30,6 +30,7 @@ from services.common.feed import EpochChangedError, Feed, FeedState, PeerUnavail
 from services.common.health import Health, Part
 from services.common.journal import Head, Journal, Row, utc_now
 from services.common.log import configure
+from services.common.metrics import Metrics
 from services.common.relay import Publication, Relay, RelayState
 from services.common.server import PortTakenError, Server, check_port, run
 from services.common.snapshot import Live, Reached, State
@@ -101,7 +102,10 @@ class Runtime(Generic[S, W]):
         self.live: Live[S] = Live(first, journal_name, self.reached)
         self.writer: Writer[S, W] = Writer(self.engine, journal, self.live, begin=begin, catch_up=catch_up, clock=clock)
         self.telemetry = telemetry or Telemetry(service, endpoint=shared.otlp_endpoint, ratio=shared.trace_ratio)
-        self.calls = Calls(self.telemetry)
+        self.metrics = Metrics(
+            self.telemetry.resource, endpoint=shared.otlp_endpoint, scraped=own.metrics_port is not None
+        )
+        self.calls = Calls(self.telemetry, self.metrics.calls)
         self.broker = Broker(shared.nats_url.split(","), name=f"tiendo-{service}")
         self.relay = Relay(
             broker=self.broker,
@@ -110,8 +114,12 @@ class Runtime(Generic[S, W]):
             publication=publication,
         )
         self.live.on_change(self.relay.wake)
+        self.active: dict[str, Callable[[], bool]] = {"relay": lambda: True}
+        self._loop_lag = gauges.LoopLag()
+        gauges.observe_process(self.metrics, self._loop_lag, self.engine, service, self.broker, self.active)
+        gauges.observe_journal(self.metrics, journal_name, self.live, self.writer, self.relay, self.active)
         self.stopping = asyncio.Event()
-        self.bound_port = 0
+        self.bound_port = self.metrics_port = 0
         self.serving = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -129,6 +137,10 @@ class Runtime(Generic[S, W]):
         setting = f"TIENDO_{self.service.upper()}_PORT"
         if self.own.port and not self.shared.reuse_port:
             check_port(self.shared.host, self.own.port, setting)
+        if feeds:
+            self.active.setdefault("projector", lambda: True)
+            gauges.observe_feeds(self.metrics, feeds, self.active, self.clock)
+        self._serve_metrics()
         health = Health(descriptor.full_name, [*self._parts(feeds), *parts])
         server = Server(
             [self.calls.handlers(descriptor, rpc)],
@@ -140,13 +152,21 @@ class Runtime(Generic[S, W]):
         self.writer.start()
         self._tasks = [
             asyncio.create_task(job)
-            for job in (self.relay.run(), self._follow(), *(feed.run() for feed in feeds), *jobs)
+            for job in (self.relay.run(), self._follow(), self._loop_lag.run(), *(feed.run() for feed in feeds), *jobs)
         ]
         self.bound_port = await server.start(self.shared.host, self.own.port)
         log.info("serving", address=f"{self.shared.host}:{self.bound_port}", sequence=self.live.current.head.sequence)
         self.serving.set()
         await stopping.wait()
         await self._end(server)
+
+    def _serve_metrics(self) -> None:
+        port = self.own.metrics_port
+        if port is None:
+            return
+        check_port(self.shared.host, port, f"TIENDO_{self.service.upper()}_METRICS_PORT")
+        self.metrics_port = self.metrics.listen(self.shared.host, port)
+        log.info("metrics", address=f"http://{self.shared.host}:{self.metrics_port}/metrics")
 
     async def _end(self, server: Server) -> None:
         self.stopping.set()
@@ -159,7 +179,7 @@ class Runtime(Generic[S, W]):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self.broker.close()
-        self.telemetry.close()
+        await asyncio.gather(asyncio.to_thread(self.telemetry.close), asyncio.to_thread(self.metrics.close))
         self.engine.dispose()
         log.info("stopped", sequence=self.live.current.head.sequence)
 

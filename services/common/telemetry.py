@@ -6,8 +6,11 @@ context of a command is stored in its journal row, so it survives any delay of d
 
 import random
 import re
+import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from threading import Thread
 
 from opentelemetry import trace
@@ -37,6 +40,16 @@ def format_traceparent(context: SpanContext) -> str:
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
 
 
+def within(seconds: float, *ends: Callable[[], object]) -> None:
+    """Run what ends something, all at once, and wait for them no longer than so many seconds."""
+    deadline = time.monotonic() + seconds
+    threads = [Thread(target=end, daemon=True) for end in ends]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+
+
 class Telemetry:
     """Makes spans for one service, or nothing at all when it has nowhere to send them."""
 
@@ -51,15 +64,20 @@ class Telemetry:
     ) -> None:
         """`endpoint` is an OTLP collector; `exporter` takes its place where given."""
         self._ratio, self._chance = ratio, chance
+        self.resource = Resource.create(
+            {
+                "service.name": f"tiendo-{service}",
+                "service.version": version("tiendo"),
+                # Two replicas must not be taken for one.
+                "service.instance.id": str(uuid.uuid4()),
+            }
+        )
         self._provider: TracerProvider | None = None
         self._tracer: trace.Tracer | None = None
         if exporter is None and endpoint:
             exporter = OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"), timeout=2)
         if exporter is not None:
-            self._provider = TracerProvider(
-                resource=Resource.create({"service.name": f"tiendo-{service}"}),
-                shutdown_on_exit=False,
-            )
+            self._provider = TracerProvider(resource=self.resource, shutdown_on_exit=False)
             self._provider.add_span_processor(BatchSpanProcessor(exporter))
             self._tracer = self._provider.get_tracer("tiendo")
 
@@ -93,6 +111,4 @@ class Telemetry:
     def close(self) -> None:
         """Send what is left, for at most a second: an absent or silent collector must not hold up the end."""
         if self._provider is not None:
-            closing = Thread(target=self._provider.shutdown, daemon=True)
-            closing.start()
-            closing.join(_SHUTDOWN_SECONDS)
+            within(_SHUTDOWN_SECONDS, self._provider.shutdown)

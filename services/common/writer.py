@@ -129,6 +129,11 @@ class Writer(Generic[S, W]):
         """Begin to run commands."""
         self._task = asyncio.create_task(self._run())
 
+    @property
+    def waiting(self) -> int:
+        """How many commands wait for their transaction."""
+        return len(self._waiting)
+
     async def run(self, decide: Callable[[W], Any], *, request_id: str = "", content: str = "") -> Any:
         """Run one command and give what it returned, once it is committed and can be read.
 

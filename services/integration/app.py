@@ -10,7 +10,7 @@ from datetime import datetime
 from services.common.config import Settings
 from services.common.journal import utc_now
 from services.common.runtime import Peer, Runtime
-from services.integration import consumers, storage, usecases, wire
+from services.integration import consumers, metrics, storage, usecases, wire
 from services.integration.config import IntegrationSettings
 from services.integration.rpc import Rpc
 from services.integration.storage import CATALOG, IntegrationWork, State
@@ -48,6 +48,7 @@ def build(
         clock=runtime.clock,
         default_programme=shared.default_programme,
     )
+    metrics.observe(runtime.metrics, runtime.live)
     peer = Peer(shared.address_of(CATALOG), consumers.CATALOG_SERVICE)
     rpc.feed = consumers.catalog_feed(runtime, peer, shared)
     return runtime, rpc, peer

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Connection, LargeBinary, insert, select
+from sqlalchemy import CheckConstraint, Connection, LargeBinary, func, insert, select
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -119,6 +119,7 @@ class State:
     entries: dict[str, Entry] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     """Service ids, aliases and former aliases, each with the id it finds."""
+    dead_letters: int = 0
 
     @cached_property
     def lists(self) -> dict[tuple[str, ...], Any]:
@@ -139,12 +140,15 @@ class State:
             made = self.lists[asked] = (entries, [order.key(entry) for entry in entries])
         return made
 
-    def changed(self, head: Head, checkpoint: Checkpoint, entries: Iterable[Entry]) -> "State":
+    def changed(
+        self, head: Head, checkpoint: Checkpoint, entries: Iterable[Entry], dead_letters: int | None = None
+    ) -> "State":
         """Give the state after some integrations changed or the checkpoint moved."""
+        dead_letters = self.dead_letters if dead_letters is None else dead_letters
         if not (entries := list(entries)):
-            return State(head, checkpoint, self.entries, self.names)
-        names = self.names | _names(entries)
-        return State(head, checkpoint, self.entries | {entry.integration.service_id: entry for entry in entries}, names)
+            return State(head, checkpoint, self.entries, self.names, dead_letters)
+        all_entries = self.entries | {entry.integration.service_id: entry for entry in entries}
+        return State(head, checkpoint, all_entries, self.names | _names(entries), dead_letters)
 
 
 def _names(entries: Iterable[Entry]) -> dict[str, str]:
@@ -166,7 +170,8 @@ def load(connection: Connection, stored: Callable[[bytes, int, str], Entry]) -> 
     head = journal.read_head(connection)
     columns = table_of(IntegrationRow).c
     rows = connection.execute(select(columns.body, columns.version, columns.change).order_by(columns.id))
-    return State(head).changed(head, read_checkpoint(connection), [stored(*row) for row in rows])
+    entries = [stored(*row) for row in rows]
+    return State(head).changed(head, read_checkpoint(connection), entries, count_dead_letters(connection))
 
 
 def catch_up(
@@ -179,7 +184,13 @@ def catch_up(
     if (state.head.epoch, state.head.sequence) == (head.epoch, head.sequence):
         return state, []
     rows = journal.read_between(connection, state.head.sequence, head)
-    return state.changed(head, read_checkpoint(connection), decode(rows)), rows
+    checkpoint, dead_letters = read_checkpoint(connection), count_dead_letters(connection)
+    return state.changed(head, checkpoint, decode(rows), dead_letters), rows
+
+
+def count_dead_letters(connection: Connection) -> int:
+    """Give how many of the catalog's rows were put aside."""
+    return connection.execute(select(func.count()).select_from(table_of(DeadLetterRow))).scalar_one()
 
 
 def read_checkpoint(connection: Connection) -> Checkpoint:
@@ -208,6 +219,7 @@ class IntegrationWork(Work[State]):
         self._names: dict[str, str] = {}
         self._added: dict[str, list[dict[str, Any]]] = {}
         self._dead: list[dict[str, Any]] = []
+        self._dead_letters = state.dead_letters
 
     def reread_checkpoint(self) -> Checkpoint:
         """Give the checkpoint in force: the table's, which another process may have moved without adding a row.
@@ -264,7 +276,9 @@ class IntegrationWork(Work[State]):
         upsert(self.connection, table_of(IntegrationRow), changed, keys=("id",))
         if added := [row for rows in self._added.values() for row in rows]:
             self.connection.execute(_INSERT_TRANSITIONS, added)
-        upsert(self.connection, table_of(DeadLetterRow), self._dead, keys=("source", "epoch", "sequence"))
+        if self._dead:
+            upsert(self.connection, table_of(DeadLetterRow), self._dead, keys=("source", "epoch", "sequence"))
+            self._dead_letters = count_dead_letters(self.connection)
         if self.checkpoint != self.state.checkpoint:
             place = self.checkpoint
             values = {"source": CATALOG, "epoch": place.epoch, "sequence": place.sequence, "digest": place.digest}
@@ -274,4 +288,4 @@ class IntegrationWork(Work[State]):
         """Give the state after the commit."""
         if not self.rows and self.checkpoint == self.state.checkpoint:
             return self.state
-        return self.state.changed(self.head, self.checkpoint, self._entries.values())
+        return self.state.changed(self.head, self.checkpoint, self._entries.values(), self._dead_letters)

@@ -7,7 +7,7 @@ import asyncio
 
 from services.common.config import Settings
 from services.common.runtime import Peer, Runtime
-from services.status import consumers, storage, usecases, wire
+from services.status import consumers, metrics, storage, usecases, wire
 from services.status.config import StatusSettings
 from services.status.consumers import Feeds
 from services.status.rpc import Rpc
@@ -52,6 +52,7 @@ async def serve(shared: Settings, own: StatusSettings, stopping: asyncio.Event) 
         bookmark_seconds=shared.bookmark_seconds,
         longest_seconds=shared.watch_seconds,
     )
+    metrics.observe(runtime.metrics, runtime.live, rpc.watches, runtime.clock)
     try:
         await runtime.serve(stopping, descriptor=DESCRIPTOR, rpc=rpc, feeds=list(feeds.all.values()))
     finally:

@@ -10,7 +10,7 @@ import pytest
 _PREPARED = """
 import asyncio, logging, sys, threading
 import structlog
-from services.common.log import configure
+from services.common.log import configure, requested, traced
 configure("catalog", sys.argv[1], sys.argv[2])
 log = structlog.get_logger("test")
 """
@@ -72,13 +72,14 @@ def test_threads_name_the_service_too() -> None:
     assert [line["service"] for line in parsed(logged(script))] == ["catalog"]
 
 
-def test_what_a_task_binds_stays_with_it() -> None:
-    """Of 100 tasks at once, each line has the id that its own task has bound."""
+def test_the_ids_of_a_call_stay_with_it() -> None:
+    """Of 100 tasks at once, each line has the trace and request ids of its own task, and a line outside has none."""
     lines = parsed(
         logged(
             """
 async def task(number):
-    structlog.contextvars.bind_contextvars(call=number)
+    traced.set(f"00-{number + 1:032x}-{number + 1:016x}-00")
+    requested.set(f"request-{number}")
     await asyncio.sleep(0)
     log.info("done", number=number)
 
@@ -91,9 +92,19 @@ asyncio.run(main())
         )
     )
 
-    assert [line["call"] for line in lines[:-1]] == [line["number"] for line in lines[:-1]]
+    assert [line["request_id"] for line in lines[:-1]] == [f"request-{line['number']}" for line in lines[:-1]]
+    assert [int(line["trace_id"], 16) for line in lines[:-1]] == [line["number"] + 1 for line in lines[:-1]]
+    assert [int(line["span_id"], 16) for line in lines[:-1]] == [line["number"] + 1 for line in lines[:-1]]
     assert len(lines) == 101
-    assert "call" not in lines[-1]
+    assert not {"trace_id", "span_id", "request_id"} & set(lines[-1])
+
+
+def test_what_is_no_trace_context_is_not_logged_as_one() -> None:
+    """A caller's header that is none leaves the line without trace ids, and the line is written."""
+    (line,) = parsed(logged('traced.set("hello-from-a-stranger"); log.info("x")'))
+
+    assert "trace_id" not in line
+    assert line["event"] == "x"
 
 
 def test_libraries_are_quiet() -> None:

@@ -9,6 +9,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -36,6 +37,7 @@ class Up:
         for service in ("catalog", "integration", "status"):
             self.environ[f"TIENDO_{service.upper()}_ADDRESS"] = f"127.0.0.1:{free_port()}"
         self.process: subprocess.Popen[str] | None = None
+        self.lines: list[str] = []
 
     def start(self) -> list[str]:
         """Start it; give what it printed up to the end of the panel."""
@@ -44,12 +46,12 @@ class Up:
             command, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         assert self.process.stdout
-        lines: list[str] = []
+        self.lines = []
         for line in self.process.stdout:
-            lines.append(line.rstrip())
+            self.lines.append(line.rstrip())
             if line.startswith("╰"):
-                return lines
-        raise AssertionError("\n".join(lines))
+                return self.lines
+        raise AssertionError("\n".join(self.lines))
 
     def stop(self) -> tuple[int, str]:
         """Press Ctrl-C; give exit code and last words."""
@@ -193,6 +195,19 @@ def test_doctor_names_what_is_wrong_and_the_remedy(up: Up) -> None:
     assert "TIENDO_CATALOG: made" in migrated.stdout
     assert "nothing to do" in migrated.stdout
     assert mended.returncode == 0, mended.stdout
+
+
+def test_the_pages_for_prometheus_are_found(up: Up) -> None:
+    """The file for Prometheus lists a page for each service, `doctor` names them, each answers, and the panel is silent."""
+    listed = json.loads((up.folder / ".tiendo" / "prometheus.json").read_text())
+    said = up.tiendo("doctor", "--lang", "en").stdout
+    pages = {target["labels"]["service"]: target["targets"][0] for target in listed}
+    read = {service: urlopen(f"http://{address}/metrics").read().decode() for service, address in pages.items()}
+
+    assert list(pages) == ["catalog", "integration", "status"]
+    assert [f"{service} http://{address}/metrics" in said for service, address in pages.items()] == [True] * 3
+    assert [f'service_name="tiendo-{service}"' in text for service, text in read.items()] == [True] * 3
+    assert not [line for line in up.lines if "metrics" in line]
 
 
 async def delete_stream(url: str, name: str) -> None:

@@ -11,6 +11,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from services.common.call import TRANSPORT_BYTES, Call, Calls
+from services.common.durations import CallDurations
 from services.common.errors import Refusal
 from services.common.telemetry import Telemetry
 from tiendo.status.v1 import status_service_pb2
@@ -70,10 +71,11 @@ async def serving(
     stream: Stream | None = None,
     *,
     telemetry: Telemetry | None = None,
+    durations: CallDurations | None = None,
 ) -> AsyncIterator[tuple[Client, grpc.aio.Server]]:
     """A server with these handlers, and a client of it."""
     server = grpc.aio.server(options=(("grpc.max_receive_message_length", TRANSPORT_BYTES),))
-    calls = Calls(telemetry or Telemetry("status"))
+    calls = Calls(telemetry or Telemetry("status"), durations)
     server.add_generic_rpc_handlers((calls.handlers(SERVICE, Rpc(unary, stream)),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

@@ -43,6 +43,9 @@ class Stack:
         self.folder = folder
         self.nats = NatsServer()
         self.ports = {service: free_port() for service in SERVICES}
+        self.metrics_ports = {service: free_port() for service in SERVICES}
+        self.settings: dict[str, str] = {}
+        """What a test sets besides."""
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._channels: list[grpc.aio.Channel] = []
 
@@ -60,7 +63,8 @@ class Stack:
         for service, port in self.ports.items():
             settings[f"TIENDO_{service.upper()}_PORT"] = str(port)
             settings[f"TIENDO_{service.upper()}_ADDRESS"] = f"127.0.0.1:{port}"
-        return settings
+            settings[f"TIENDO_{service.upper()}_METRICS_PORT"] = str(self.metrics_ports[service])
+        return settings | self.settings
 
     def address(self, service: str) -> str:
         """Where a service listens."""
@@ -131,6 +135,14 @@ class Stack:
             for thread in Path(f"/proc/{self._processes[service].pid}/task").iterdir():
                 os.sched_setaffinity(int(thread.name), {core})
 
+    def freeze(self, service: str) -> None:
+        """Let a service stand still with its connections open."""
+        self._processes[service].send_signal(signal.SIGSTOP)
+
+    def thaw(self, service: str) -> None:
+        """Let it go on."""
+        self._processes[service].send_signal(signal.SIGCONT)
+
     def kill(self, service: str) -> None:
         """End a service as a crash would (kill -9)."""
         self._processes[service].send_signal(signal.SIGKILL)
@@ -187,10 +199,11 @@ class Stack:
 
 
 @asynccontextmanager
-async def running_stack(*, seeded: bool = False) -> AsyncIterator[Stack]:
-    """Start a stack, and end it after use."""
+async def running_stack(*, seeded: bool = False, **settings: str) -> AsyncIterator[Stack]:
+    """Start a stack, with further `TIENDO_…` settings, and end it after use."""
     with tempfile.TemporaryDirectory(prefix="tiendo-stack-", ignore_cleanup_errors=True) as folder:
         stack = Stack(Path(folder))
+        stack.settings = settings
         try:
             await stack.start()
             if seeded:
