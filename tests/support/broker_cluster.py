@@ -97,7 +97,9 @@ class BrokerCluster:
             if complaints is not None:
                 complaints.append(str(problem))
 
-        client = await nats.connect(self.url(user).split(","), error_cb=complain, connect_timeout=2, allow_reconnect=False)
+        client = await nats.connect(
+            self.url(user).split(","), error_cb=complain, connect_timeout=2, allow_reconnect=False
+        )
         try:
             yield client
         finally:
