@@ -284,14 +284,16 @@ class Broker:
                 while missing := [each for each, held in self._subscriptions.items() if held is None]:
                     for subscription in missing:
                         await self._put(client, subscription)
-                    # The server has seen them when it answers this; more may have been asked for meanwhile.
+                    # The server has seen them when it answers this; more may have been asked for meanwhile. Twice, as the
+                    # library lets the first question overtake the subscriptions.
                     await client.flush(timeout=_CONNECT_SECONDS)
-        except nats.errors.AuthorizationError:
-            return "the broker refuses our credentials"
+                    await client.flush(timeout=_CONNECT_SECONDS)
         except TimeoutError:
             return "the broker does not answer"
-        except (nats.errors.Error, OSError):
-            return "the broker is away"
+        except (nats.errors.Error, OSError) as problem:
+            # While it connects, the library has no type of its own for this.
+            refused = isinstance(problem, nats.errors.AuthorizationError) or "authorization" in str(problem).lower()
+            return "the broker refuses our credentials" if refused else "the broker is away"
         return ""
 
     async def _put(self, client: Client, subscription: Subscription) -> None:
