@@ -17,14 +17,23 @@ from services.common.dates import PartialDate, vietnam_day
 from services.common.endpoint import Endpoint
 from services.common.envelope import chunk
 from services.common.errors import Reason, Refusal
-from services.common.listing import FilterField, Order, Page, page, parse_filter, parse_order, query_hash
+from services.common.listing import (
+    FilterField,
+    Order,
+    Page,
+    check_reply,
+    fitting,
+    page,
+    parse_filter,
+    parse_order,
+    query_hash,
+)
 from services.common.resources import parse_name
 from services.common.text import clean, fold, search_words
 from tiendo.catalog.v1 import catalog_service_pb2 as pb
 
 _DEFAULT_PAGE = 50
 _MOST_A_PAGE = 1000
-_PAGE_BYTES = 1024 * 1024 - 64 * 1024  # tokens and revisions come on top
 _EVERY = "programmes/-"
 
 
@@ -51,6 +60,7 @@ class Rpc(Endpoint[State, CatalogWork]):
             query_hash=query_hash("programmes"),
             default_size=_DEFAULT_PAGE,
             max_size=_MOST_A_PAGE,
+            size_of=lambda index: len(entries[index].message),
         )
         chunks = b"".join(chunk(1, entry.message) for entry in entries[cut.start : cut.stop])
         rest = pb.ListProgrammesResponse(next_page_token=cut.next_page_token, total_size=len(entries))
@@ -99,6 +109,7 @@ class Rpc(Endpoint[State, CatalogWork]):
             if entry is None:
                 raise usecases.service_not_found(name, f"names[{index}]")
             chunks.append(entry.chunk)
+        check_reply([len(content) for content in chunks], "names")
         return b"".join(chunks) + self._tail(state, 2)
 
     async def list_services(self, request: pb.ListServicesRequest, call: Call) -> bytes:
@@ -225,9 +236,9 @@ class Rpc(Endpoint[State, CatalogWork]):
 
         cut = cut_to(request.page_size)
         chunks = [entry.chunk for entry in entries[cut.start : cut.stop]]
-        fitting = _fitting(chunks)
-        if fitting < len(chunks):
-            cut, chunks = cut_to(fitting), chunks[:fitting]
+        fit = fitting(map(len, chunks))
+        if fit < len(chunks):
+            cut, chunks = cut_to(fit), chunks[:fit]
         rest = pb.ListServicesResponse(next_page_token=cut.next_page_token, total_size=len(entries))
         return b"".join(chunks) + rest.SerializeToString() + self._tail(state, 4)
 
@@ -265,16 +276,6 @@ class Rpc(Endpoint[State, CatalogWork]):
             ),
             "text": FilterField(lambda entry: [entry.haystack], fold=True, words=True),
         }
-
-
-def _fitting(chunks: list[bytes]) -> int:
-    """How many of the chunks a page may hold: clients take 4 MiB by default, so it ends at 1 MiB; one always fits."""
-    size = 0
-    for index, content in enumerate(chunks):
-        size += len(content)
-        if size > _PAGE_BYTES and index:
-            return index
-    return len(chunks)
 
 
 def _holds(first: PartialDate | None, last: PartialDate | None, day: Any) -> bool:

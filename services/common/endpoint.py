@@ -19,6 +19,7 @@ from services.common.db import read_transaction
 from services.common.envelope import join_events, seal
 from services.common.errors import Reason, Refusal
 from services.common.journal import Head, Journal, Row
+from services.common.listing import fitting
 from services.common.log import requested
 from services.common.resources import Revision, check_request_id
 from services.common.snapshot import Live, Reached, State
@@ -27,7 +28,6 @@ from tiendo.common.v1 import event_pb2
 
 _DEFAULT_EVENTS = 500
 _MOST_EVENTS = 1000
-_PAGE_BYTES = 1024 * 1024
 
 S = TypeVar("S", bound=State)
 W = TypeVar("W", bound=Work[Any])
@@ -141,18 +141,8 @@ class Endpoint(Generic[S, W]):
                 metadata={"journal": self.journal_name, "epoch": head.epoch},
             )
         message = event_pb2.JournalHead(epoch=head.epoch, sequence=head.sequence, digest=head.digest)
-        return join_events(_fitting(sealed), message.SerializeToString())
+        return join_events(sealed[: fitting(map(len, sealed))], message.SerializeToString())
 
     def _read_rows(self, after: int, limit: int) -> tuple[Head, list[Row]]:
         with read_transaction(self.engine) as connection:
             return self.journal.read_head(connection), self.journal.read(connection, after, limit)
-
-
-def _fitting(sealed: list[bytes]) -> list[bytes]:
-    """Leave out what would make the page too large; at least one row stays."""
-    size = 0
-    for index, event in enumerate(sealed):
-        size += len(event)
-        if size > _PAGE_BYTES and index:
-            return sealed[:index]
-    return sealed

@@ -275,6 +275,35 @@ class Page(NamedTuple):
     next_page_token: str
 
 
+# Clients take 4 MiB by default. A page ends at a quarter of that, so that one costs nobody much; what comes whole or not
+# at all may fill it. Tokens and revisions come on top of either.
+PAGE_BYTES = 1024 * 1024 - 64 * 1024
+REPLY_BYTES = 4 * 1024 * 1024 - 64 * 1024
+
+
+def fitting(sizes: Iterable[int], most: int = PAGE_BYTES) -> int:
+    """Give how many of the first parts, of these sizes in bytes, fill at most `most`; one always fits."""
+    total = count = 0
+    for size in sizes:
+        total += size
+        if total > most and count:
+            break
+        count += 1
+    return count
+
+
+def check_reply(sizes: Sequence[int], field: str) -> None:
+    """Refuse (TOO_MANY) what was asked for at once when its parts, of these sizes in bytes, do not fit into one reply."""
+    fit = fitting(sizes, REPLY_BYTES)
+    if fit < len(sizes):
+        raise Refusal(
+            Reason.TOO_MANY,
+            f"the first {fit} of {len(sizes)} fill a reply; ask for at most so many at once",
+            field=field,
+            metadata={"limit": str(fit), "count": str(len(sizes))},
+        )
+
+
 def query_hash(*parts: str) -> str:
     """Give a short hash of all that makes a query this one: method, filter, order, parent; not the page size."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
@@ -289,11 +318,13 @@ def page(
     default_size: int,
     max_size: int,
     descending: Sequence[bool] = (),
+    size_of: Callable[[int], int] | None = None,
 ) -> Page:
     """Give the page of a list whose unique sort keys are given in the list's order; takes O(log n) comparisons.
 
     `descending` says it of each part of the keys (`Order.descending`; none descends if left out). A page_size of 0 is
-    the default, one above the maximum the maximum. Raises Refusal INVALID_PAGE_SIZE below 0, and INVALID_PAGE_TOKEN
+    the default, one above the maximum the maximum; with `size_of`, which gives the bytes of the item at an index, a page
+    ends early at about 1 MiB. Raises Refusal INVALID_PAGE_SIZE below 0, and INVALID_PAGE_TOKEN
     for a token we did not give or gave for another query.
     """
     if page_size < 0:
@@ -307,6 +338,8 @@ def page(
     if page_token:
         start = _after(sort_keys, _read_token(page_token, query_hash, sort_keys), descending)
     stop = min(start + min(page_size or default_size, max_size), len(sort_keys))
+    if size_of:
+        stop = start + fitting(size_of(index) for index in range(start, stop))
     if stop == len(sort_keys):
         return Page(start, stop, "")
     token = json.dumps([query_hash, *sort_keys[stop - 1]], separators=(",", ":"))

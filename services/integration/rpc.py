@@ -65,6 +65,7 @@ class Rpc(Endpoint[State, IntegrationWork]):
             default_size=_DEFAULT_PAGE,
             max_size=_MOST_A_PAGE,
             descending=order.descending,
+            size_of=lambda index: len(entries[index].chunk),
         )
         rest = pb.ListIntegrationsResponse(next_page_token=cut.next_page_token, total_size=len(entries))
         chunks = b"".join([entry.chunk for entry in entries[cut.start : cut.stop]])
@@ -85,6 +86,7 @@ class Rpc(Endpoint[State, IntegrationWork]):
             query_hash=query_hash("transitions", integration_id),
             default_size=_DEFAULT_PAGE,
             max_size=_MOST_A_PAGE,
+            size_of=lambda index: entries[index].ByteSize(),
         )
         return pb.ListTransitionsResponse(
             transitions=entries[cut.start : cut.stop],

@@ -18,6 +18,7 @@ from services.common.envelope import chunk, header_of
 from services.common.errors import Reason, Refusal
 from services.common.feed import Checkpoint
 from services.common.journal import Head, Row, stamp, utc_now
+from services.common.listing import check_reply
 from services.common.resources import parse_name
 from services.common.writer import Caller
 from services.integration import domain, storage, wire
@@ -112,6 +113,7 @@ def batch_advance(
             raise at_place(refusal, f"requests[{index}]") from None
         decided.append(step)
         present[found.integration.service_id] = step.entry
+    check_reply([len(step.entry.chunk) for step in decided], "requests")
     return [_keep(work, step) for step in decided]
 
 

@@ -4,7 +4,7 @@ Invariant: an answer comes from one state, and names the revisions that state is
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -29,6 +29,7 @@ _DEFAULT_PAGE = 50
 _MOST_A_PAGE = 1000
 _MOST_KINDS = 50
 _EVERY = "programmes/-"
+_MOST_GROUPS = 1000
 _STATES = {
     FeedState.CURRENT: freshness_pb2.FOLLOW_STATE_CURRENT,
     FeedState.CATCHING_UP: freshness_pb2.FOLLOW_STATE_CATCHING_UP,
@@ -83,7 +84,7 @@ class Rpc(Endpoint[State, StatusWork]):
         numbers = range(head, after, -1) if order.descending[0] else range(after + 1, head + 1)
         same = query_hash("progress", repr(wanted), order.text, request.after, epoch)
 
-        def cut(keys: Sequence[Any], page_token: str) -> Page:
+        def cut(keys: Sequence[Any], page_token: str, size_of: Callable[[int], int] | None = None) -> Page:
             return page(
                 keys,
                 page_size=request.page_size,
@@ -92,6 +93,7 @@ class Rpc(Endpoint[State, StatusWork]):
                 default_size=_DEFAULT_PAGE,
                 max_size=_MOST_A_PAGE,
                 descending=order.descending,
+                size_of=size_of,
             )
 
         begin = cut(_Keys(order, numbers), request.page_token)
@@ -104,7 +106,7 @@ class Rpc(Endpoint[State, StatusWork]):
             # One more tells whether another page follows.
             min(request.page_size or _DEFAULT_PAGE, _MOST_A_PAGE) + 1,
         )
-        shown = cut([order.key(row.sequence) for row in found], "")
+        shown = cut([order.key(row.sequence) for row in found], "", lambda index: len(found[index].payload))
         rest = pb.ListProgressEventsResponse(
             next_page_token=shown.next_page_token,
             revisions=self.revisions(state),
@@ -249,6 +251,14 @@ def _count(state: State, programme_id: str, asked: PartialDate, known_at: dateti
     services = state.model.services.values()
     counted = domain.count(programme, services, asked.last_day(), known_at)
     groups = domain.count_groups(programme, services, asked.last_day(), known_at, by=by) if by else ()
+    if len(groups) > _MOST_GROUPS:
+        raise Refusal(
+            Reason.TOO_MANY,
+            f"{by.name if by else ''} would divide it into {len(groups)} groups, and a reply holds {_MOST_GROUPS}; "
+            "divide it by something else",
+            field="group_by",
+            metadata={"limit": str(_MOST_GROUPS), "count": str(len(groups))},
+        )
     return pb.GetCompletionResponse(
         total=wire.counts_out(counted.total),
         groups=wire.groups_out(groups),

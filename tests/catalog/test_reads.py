@@ -4,9 +4,13 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from google.rpc import error_details_pb2
 
+from tests.support.calls import detail, refused
 from tests.support.catalog import Catalog, create, everything, fill, name, refusal, running_catalog
 from tiendo.catalog.v1 import catalog_service_pb2 as pb
+from tiendo.catalog.v1 import programme_pb2
+from tiendo.common.v1 import provenance_pb2
 
 
 async def found(catalog: Catalog, query: str) -> list[str]:
@@ -126,6 +130,47 @@ async def test_a_page_of_long_texts_stays_below_a_mebibyte(tmp_path: Path) -> No
     assert page.ByteSize() < 1024 * 1024
     assert page.total_size == 30
     assert seen == [f"bca-{number:03}" for number in range(1, 31)]
+
+
+async def test_a_page_of_long_programmes_stays_below_a_mebibyte(tmp_path: Path) -> None:
+    """A page of programmes ends early too, and the walk gives each once."""
+    source = [provenance_pb2.Provenance(kind=provenance_pb2.PROVENANCE_KIND_REPORTED, citation="đ" * 1000)] * 50
+    seen: list[str] = []
+    sizes: list[int] = []
+    async with running_catalog(tmp_path) as catalog:
+        for number in range(12):
+            programme = programme_pb2.Programme(display_name="Đề án", planned_count=1, provenance=source)
+            create_it = pb.CreateProgrammeRequest(programme_id=f"p-{number:02}", programme=programme)
+            await catalog.stub.CreateProgramme(create_it)
+        request = pb.ListProgrammesRequest(page_size=1000)
+        while True:
+            page = await catalog.stub.ListProgrammes(request)
+            seen += [programme.name for programme in page.programmes]
+            sizes.append(page.ByteSize())
+            if not page.next_page_token:
+                break
+            request.page_token = page.next_page_token
+
+    assert max(sizes) < 1024 * 1024
+    assert len(sizes) == 2
+    assert seen == [f"programmes/p-{number:02}" for number in range(12)]
+
+
+async def test_a_batch_that_fits_no_reply_is_refused_with_what_fits(tmp_path: Path) -> None:
+    """More than 4 MiB of services are refused before they are sent; as many as fit are answered."""
+    source = [provenance_pb2.Provenance(kind=provenance_pb2.PROVENANCE_KIND_REPORTED, citation="x" * 1000)] * 100
+    async with running_catalog(tmp_path) as catalog:
+        await fill(catalog, 0)
+        await create(catalog, 1, provenance=source)
+        too_many = pb.BatchGetServicesRequest(names=["services/bca-001"] * 50)
+        failure = await refused(catalog.stub.BatchGetServices(too_many))
+        told = detail(failure, error_details_pb2.ErrorInfo)
+        fit = int(told.metadata["limit"])
+        reply = await catalog.stub.BatchGetServices(pb.BatchGetServicesRequest(names=["services/bca-001"] * fit))
+
+    assert (failure.code().name, told.reason, told.metadata["count"]) == ("INVALID_ARGUMENT", "TOO_MANY", "50")
+    assert fit == 40
+    assert len(reply.services) == 40
 
 
 async def test_a_read_includes_the_write_whose_revision_it_names(tmp_path: Path) -> None:

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common.errors import Reason, Refusal
-from services.common.listing import FilterField, Order, Page, SortKey, page, parse_filter, parse_order, query_hash
+from services.common.listing import (
+    FilterField,
+    Order,
+    Page,
+    SortKey,
+    check_reply,
+    page,
+    parse_filter,
+    parse_order,
+    query_hash,
+)
 from services.common.resources import seal
 from services.common.text import fold
 
@@ -252,6 +262,39 @@ def test_page_sizes() -> None:
     assert ask(keys, 4, ask(keys, 3).next_page_token) == (3, 7, "")
     assert ask(keys_of(1, 2, 3)) == (0, 3, "")
     assert ask([]) == (0, 0, "")
+
+
+def test_pages_end_early_where_items_are_large() -> None:
+    """A page ends before the item that would fill it, never before its first, and the next goes on with that item."""
+    sizes = [400_000, 500_000, 200_000, 3_000_000, 1]
+    seen: list[tuple[int, int]] = []
+    token = ""
+    while True:
+        found = page(
+            keys_of(*range(5)),
+            page_size=5,
+            page_token=token,
+            query_hash=HASH,
+            default_size=3,
+            max_size=5,
+            size_of=sizes.__getitem__,
+        )
+        seen.append(found[:2])
+        token = found.next_page_token
+        if not token:
+            break
+
+    assert seen == [(0, 2), (2, 3), (3, 4), (4, 5)]
+
+
+def test_what_fits_no_reply_is_refused() -> None:
+    """Four mebibytes less a little are the most; the refusal says how many of what was asked for fit."""
+    check_reply([4 * 1024 * 1024 - 64 * 1024], "names")
+    with pytest.raises(Refusal) as caught:
+        check_reply([2_000_000, 2_000_000, 200_000], "names")
+
+    assert (caught.value.reason, caught.value.fields) == (Reason.TOO_MANY, ("names",))
+    assert caught.value.metadata == {"limit": "2", "count": "3"}
 
 
 def test_negative_page_sizes_are_refused() -> None:

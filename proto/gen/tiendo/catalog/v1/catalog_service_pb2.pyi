@@ -93,7 +93,7 @@ class ListProgrammesRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     AT_LEAST_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """At most so many, 1 to 1,000; 0: 50; above: 1,000; below 0: INVALID_ARGUMENT."""
+    """At most so many, 1 to 1,000; 0: 50; above: 1,000; below 0: INVALID_ARGUMENT. A page ends early at about 1 MiB."""
     page_token: _builtins.str
     """From the page before; the other fields must be the same."""
     @_builtins.property
@@ -357,7 +357,9 @@ class BatchGetServicesRequest(_message.Message):
     AT_LEAST_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Required. 1 to 1,000 names, each `services/{id or alias}`."""
+        """Required. 1 to 1,000 names, each `services/{id or alias}`. INVALID_ARGUMENT (TOO_MANY) when they fill more than 4 MiB; the
+        metadata's limit says how many of them fit.
+        """
 
     @_builtins.property
     def at_least(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -422,7 +424,7 @@ class ListServicesRequest(_message.Message):
     programme: _builtins.str
     """`programmes/{id}`: only its members. Empty: the installation's default. `programmes/-`: every service."""
     page_size: _builtins.int
-    """At most so many, 1 to 1,000; 0: 50; above: 1,000; below 0: INVALID_ARGUMENT."""
+    """At most so many, 1 to 1,000; 0: 50; above: 1,000; below 0: INVALID_ARGUMENT. A page ends early at about 1 MiB."""
     page_token: _builtins.str
     """From the page before; the other fields must be the same."""
     filter: _builtins.str
@@ -511,7 +513,7 @@ class SearchServicesRequest(_message.Message):
     programme: _builtins.str
     """`programmes/{id}`: only its members. Empty: the installation's default. `programmes/-`: every service."""
     page_size: _builtins.int
-    """At most so many, 1 to 1,000; 0: 50; above: 1,000; below 0: INVALID_ARGUMENT."""
+    """At most so many, 1 to 1,000; 0: 50; above: 1,000; below 0: INVALID_ARGUMENT. A page ends early at about 1 MiB."""
     page_token: _builtins.str
     """From the page before; the other fields must be the same."""
     @_builtins.property

@@ -63,7 +63,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_EMPTY_EVIDENCE: _ErrorReason.ValueType  # 18
     """INVALID_ARGUMENT: evidence without a document number, link or note."""
     ERROR_REASON_TOO_MANY: _ErrorReason.ValueType  # 19
-    """INVALID_ARGUMENT: more elements than a repeated field may hold. Metadata: limit, count."""
+    """INVALID_ARGUMENT: more elements than a repeated field or the reply may hold. Metadata: limit, count."""
     ERROR_REASON_EVENT_TOO_LARGE: _ErrorReason.ValueType  # 20
     """INVALID_ARGUMENT: the event would be too large to publish. Metadata: limit, size (bytes)."""
     ERROR_REASON_REQUEST_TOO_LARGE: _ErrorReason.ValueType  # 21
@@ -167,7 +167,7 @@ ERROR_REASON_EMPTY_REASON: ErrorReason.ValueType  # 17
 ERROR_REASON_EMPTY_EVIDENCE: ErrorReason.ValueType  # 18
 """INVALID_ARGUMENT: evidence without a document number, link or note."""
 ERROR_REASON_TOO_MANY: ErrorReason.ValueType  # 19
-"""INVALID_ARGUMENT: more elements than a repeated field may hold. Metadata: limit, count."""
+"""INVALID_ARGUMENT: more elements than a repeated field or the reply may hold. Metadata: limit, count."""
 ERROR_REASON_EVENT_TOO_LARGE: ErrorReason.ValueType  # 20
 """INVALID_ARGUMENT: the event would be too large to publish. Metadata: limit, size (bytes)."""
 ERROR_REASON_REQUEST_TOO_LARGE: ErrorReason.ValueType  # 21

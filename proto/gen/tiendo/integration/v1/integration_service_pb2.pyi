@@ -97,7 +97,7 @@ class ListIntegrationsRequest(_message.Message):
     programme: _builtins.str
     """`programmes/{id}`: only its members. Empty: the installation's default. `programmes/-`: every integration."""
     page_size: _builtins.int
-    """At most so many, 1 to 1,000; 0: 50; above: 1,000; below 0: INVALID_ARGUMENT."""
+    """At most so many, 1 to 1,000; 0: 50; above: 1,000; below 0: INVALID_ARGUMENT. A page ends early at about 1 MiB."""
     page_token: _builtins.str
     """From the page before; the other fields must be the same."""
     filter: _builtins.str
@@ -180,7 +180,7 @@ class ListTransitionsRequest(_message.Message):
     parent: _builtins.str
     """Required. `integrations/{service id or alias}`."""
     page_size: _builtins.int
-    """At most so many, 1 to 1,000; 0: 50; above: 1,000; below 0: INVALID_ARGUMENT."""
+    """At most so many, 1 to 1,000; 0: 50; above: 1,000; below 0: INVALID_ARGUMENT. A page ends early at about 1 MiB."""
     page_token: _builtins.str
     """From the page before; the other fields must be the same."""
     @_builtins.property
@@ -1225,7 +1225,7 @@ class BatchAdvanceIntegrationsRequest(_message.Message):
     @_builtins.property
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___AdvanceIntegrationRequest]:
         """Required. 1 to 1,000, decided in this order; an integration may come more than once. Their own request_id and at_least
-        must be empty.
+        must be empty. INVALID_ARGUMENT (TOO_MANY) when the integrations fill more than 4 MiB.
         """
 
     @_builtins.property

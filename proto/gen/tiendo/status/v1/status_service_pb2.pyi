@@ -63,7 +63,7 @@ class GetCompletionRequest(_message.Message):
     programme: _builtins.str
     """`programmes/{id}`; empty: the installation's default."""
     group_by: _completion_pb2.GroupBy.ValueType
-    """How to divide the total; default: not."""
+    """How to divide the total; default: not. INVALID_ARGUMENT (TOO_MANY) for more than 1,000 groups."""
     @_builtins.property
     def as_of(self) -> _date_pb2.PartialDate:
         """The day asked about; a month or year means its last day. Empty: today in Asia/Ho_Chi_Minh."""
@@ -192,7 +192,7 @@ class ListProgressEventsRequest(_message.Message):
     programme: _builtins.str
     """`programmes/{id}`; empty: the installation's default; `programmes/-`: every programme."""
     page_size: _builtins.int
-    """At most so many, 1 to 1,000; 0: 50; above: 1,000; below 0: INVALID_ARGUMENT."""
+    """At most so many, 1 to 1,000; 0: 50; above: 1,000; below 0: INVALID_ARGUMENT. A page ends early at about 1 MiB."""
     page_token: _builtins.str
     """From the page before; the other fields must be the same."""
     service: _builtins.str
