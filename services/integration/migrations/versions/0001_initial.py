@@ -62,6 +62,7 @@ def upgrade() -> None:
         sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("recorded_time", UtcDateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("id = 1"),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
