@@ -73,7 +73,13 @@ class Settings(BaseSettings):
         default=5.0, gt=0, description="How often followers compare heads with their source."
     )
     follow_seconds: float = Field(
-        default=1.0, gt=0, description="How often a service looks for rows another replica wrote."
+        default=1.0, gt=0, description="How often a service looks for rows another replica wrote, besides being told."
+    )
+    lease_seconds: float = Field(
+        default=5.0,
+        ge=0.5,
+        le=60,
+        description="Silence after which another replica publishes and follows in the place of the one that did.",
     )
     reuse_port: bool = Field(
         default=False, description="Let several replicas on one machine share a port (SO_REUSEPORT)."

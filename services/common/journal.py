@@ -31,6 +31,7 @@ from sqlalchemy import (
 from services.common.dates import write_instant
 from services.common.db import Sequence64, UtcDateTime
 from services.common.errors import Reason, Refusal
+from services.common.lease import LeaseTable
 
 # A stored event stays far below the broker's 1 MiB payload even when its JSON needs several bytes for each of its own.
 MAX_EVENT_BYTES = 128 * 1024
@@ -102,7 +103,7 @@ def stamp(event: Event, head: Head, recorded_time: datetime) -> tuple[Row, Head]
 
 
 class Journal:
-    """The journal's tables in one service's schema, and every statement on them."""
+    """The journal's tables in one service's schema, its lease among them, and every statement on them."""
 
     def __init__(self, metadata: MetaData) -> None:
         self._head = Table(
@@ -122,6 +123,7 @@ class Journal:
             Column("payload", LargeBinary, nullable=False),
             Column("cause", String(300), nullable=True, unique=True),
         )
+        self.lease = LeaseTable(metadata)
         self._requests = Table(
             "request",
             metadata,
@@ -155,6 +157,7 @@ class Journal:
             connection.execute(
                 insert(self._head).values(id=1, epoch=epoch, sequence=0, digest="", recorded_time=now),
             )
+        self.lease.found(connection)
 
     def begin_epoch(self, connection: Connection, epoch: str, now: datetime) -> None:
         """Drop every row and begin anew with another epoch: tokens of the old one are refused from now on."""

@@ -37,6 +37,7 @@ class RelayState(Enum):
     """What the relay is doing; all but RUNNING come with a reason."""
 
     RUNNING = "running"
+    STANDBY = "standby"  # another replica publishes
     WAITING = "waiting"  # for the broker; goes on by itself
     STREAM_MISSING = "stream missing"  # goes on by itself once it is made
     AHEAD = "stream ahead of the journal"  # stopped, as are the two below
@@ -91,13 +92,14 @@ class Relay:
         stream: str,
         journal: JournalReader,
         publication: Callable[[Row], Publication],
+        active: Callable[[], bool] = lambda: True,
         in_flight: int = 256,
         retry_seconds: float = 0.5,
         look_seconds: float = 5.0,
         answer_seconds: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Prepare; `run` or `run_once` begins.
+        """Prepare; `run` or `run_once` begins. Nothing is published while `active` says no: wake it when that changes.
 
         At most `in_flight` messages are unconfirmed. `retry_seconds`: between attempts while the stream is missing or
         refuses. `look_seconds`: between looks at an idle stream, and at a stopped one. `answer_seconds`: silence after
@@ -107,6 +109,7 @@ class Relay:
         self.stream = stream
         self._journal = journal
         self._publication = publication
+        self._active = active
         self._in_flight = in_flight
         self._retry_seconds = retry_seconds
         self._look_seconds = look_seconds
@@ -185,12 +188,12 @@ class Relay:
             async with asyncio.timeout(timeout_seconds):
                 while self._broker.connected:
                     await self.run_once()
-                    if self.state is RelayState.RUNNING or self.state in _STOPPED:
+                    if self.state in {RelayState.RUNNING, RelayState.STANDBY, *_STOPPED}:
                         break
                     await asyncio.sleep(min(self._retry_seconds, timeout_seconds / 4))
         except TimeoutError:
             return False
-        return self.state is RelayState.RUNNING
+        return self.state in {RelayState.RUNNING, RelayState.STANDBY}
 
     async def _publish_all(self) -> None:
         if not self._listening:
@@ -199,6 +202,9 @@ class Relay:
             await self._broker.subscribe(f"{self._inbox}.*.*", self._on_answer)
         tried = -1
         while True:
+            if not self._active():
+                self._place = None
+                raise _StopError(RelayState.STANDBY, "another replica publishes")
             place, self._place = self._place, None
             if place is None:
                 place = await self._locate()
@@ -229,6 +235,9 @@ class Relay:
                     if not rows:
                         break
                 row = rows.popleft()
+                if not self._active():
+                    self._refusal = "the lease was lost"
+                    break
                 message = self._publication(row)
                 headers = {**message.headers, _MESSAGE_ID: row.event_id, expects[0]: expects[1]}
                 too_large = self._check_size(row, message.body, headers)

@@ -32,6 +32,7 @@ from services.common.journal import Head, Journal, Row, utc_now
 from services.common.log import configure
 from services.common.metrics import Metrics
 from services.common.relay import Publication, Relay, RelayState
+from services.common.replicas import Replicas, look
 from services.common.server import PortTakenError, Server, check_port, run
 from services.common.snapshot import Live, Reached, State
 from services.common.telemetry import Telemetry
@@ -39,6 +40,7 @@ from services.common.writer import Work, Writer
 
 _RELAY_SECONDS = 1.5
 _CLOSE_SECONDS = 1.0
+_WELL = {RelayState.RUNNING, RelayState.STANDBY}
 
 S = TypeVar("S", bound=State)
 W = TypeVar("W", bound=Work[Any])
@@ -53,11 +55,13 @@ class SchemaError(Exception):
 class _LiveReader:
     """The relay's view of the journal: rows in memory, or the table for what is older."""
 
-    def __init__(self, live: Live[Any], engine: Engine, journal: Journal) -> None:
-        self._live, self._engine, self._journal = live, engine, journal
+    def __init__(self, live: Live[Any], writer: Writer[Any, Any], engine: Engine, journal: Journal) -> None:
+        self._live, self._writer, self._engine, self._journal = live, writer, engine, journal
 
     async def head(self) -> Head:
-        """Give the newest committed row that this process shows."""
+        """Give the newest committed row, another replica's too; the newest one known where the database does not answer."""
+        with contextlib.suppress(Refusal):
+            await self._writer.run(look)
         head: Head = self._live.current.head
         return head
 
@@ -100,21 +104,33 @@ class Runtime(Generic[S, W]):
         with db.read_transaction(self.engine) as connection:
             first = load(connection)
         self.live: Live[S] = Live(first, journal_name, self.reached)
-        self.writer: Writer[S, W] = Writer(self.engine, journal, self.live, begin=begin, catch_up=catch_up, clock=clock)
+        self.broker = Broker(shared.nats_url.split(","), name=f"tiendo-{service}")
+        self.replicas = Replicas(
+            service,
+            self.engine,
+            journal.lease,
+            self.broker,
+            random=secrets.token_hex(8),
+            lease_seconds=shared.lease_seconds,
+            follow_seconds=shared.follow_seconds,
+        )
+        self.writer: Writer[S, W] = Writer(
+            self.engine, journal, self.live, begin=begin, catch_up=catch_up, clock=clock, on_write=self.replicas.wrote
+        )
         self.telemetry = telemetry or Telemetry(service, endpoint=shared.otlp_endpoint, ratio=shared.trace_ratio)
         self.metrics = Metrics(
             self.telemetry.resource, endpoint=shared.otlp_endpoint, scraped=own.metrics_port is not None
         )
         self.calls = Calls(self.telemetry, self.metrics.calls)
-        self.broker = Broker(shared.nats_url.split(","), name=f"tiendo-{service}")
         self.relay = Relay(
             broker=self.broker,
             stream=stream,
-            journal=_LiveReader(self.live, self.engine, journal),
+            journal=_LiveReader(self.live, self.writer, self.engine, journal),
             publication=publication,
+            active=lambda: self.replicas.lease.held,
         )
         self.live.on_change(self.relay.wake)
-        self.active: dict[str, Callable[[], bool]] = {"relay": lambda: True}
+        self.active: dict[str, Callable[[], bool]] = {"relay": lambda: self.replicas.lease.held}
         self._loop_lag = gauges.LoopLag()
         gauges.observe_process(self.metrics, self._loop_lag, self.engine, service, self.broker, self.active)
         gauges.observe_journal(self.metrics, journal_name, self.live, self.writer, self.relay, self.active)
@@ -138,7 +154,7 @@ class Runtime(Generic[S, W]):
         if self.own.port and not self.shared.reuse_port:
             check_port(self.shared.host, self.own.port, setting)
         if feeds:
-            self.active.setdefault("projector", lambda: True)
+            self.active.setdefault("projector", lambda: self.replicas.lease.held)
             gauges.observe_feeds(self.metrics, feeds, self.active, self.clock)
         self._serve_metrics()
         health = Health(descriptor.full_name, [*self._parts(feeds), *parts])
@@ -152,13 +168,30 @@ class Runtime(Generic[S, W]):
         self.writer.start()
         self._tasks = [
             asyncio.create_task(job)
-            for job in (self.relay.run(), self._follow(), self._loop_lag.run(), *(feed.run() for feed in feeds), *jobs)
+            for job in (
+                self.relay.run(),
+                self.replicas.run(self.writer, lambda: self._lease_changed(feeds), lambda: self._looked(feeds)),
+                self._loop_lag.run(),
+                *(feed.run() for feed in feeds),
+                *jobs,
+            )
         ]
         self.bound_port = await server.start(self.shared.host, self.own.port)
         log.info("serving", address=f"{self.shared.host}:{self.bound_port}", sequence=self.live.current.head.sequence)
         self.serving.set()
         await stopping.wait()
         await self._end(server)
+
+    def _lease_changed(self, feeds: Sequence[Feed]) -> None:
+        self.relay.wake()
+        for feed in feeds:
+            feed.poke()
+
+    def _looked(self, feeds: Sequence[Feed]) -> None:
+        # What another replica applied may be what a feed here waits for.
+        if not self.replicas.lease.held:
+            for feed in feeds:
+                feed.poke()
 
     def _serve_metrics(self) -> None:
         port = self.own.metrics_port
@@ -176,6 +209,7 @@ class Runtime(Generic[S, W]):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.writer.drain()
         await self.relay.drain(_RELAY_SECONDS)
+        await self.replicas.end()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self.broker.close()
@@ -185,24 +219,10 @@ class Runtime(Generic[S, W]):
 
     def _parts(self, feeds: Sequence[Feed]) -> list[Part]:
         return [
-            Part("database", lambda: self._database_reason),
-            Part("relay", lambda: self.relay.reason if self.relay.state is not RelayState.RUNNING else ""),
+            Part("database", lambda: self.replicas.database_reason),
+            Part("relay", lambda: self.relay.reason if self.relay.state not in _WELL else ""),
             *(Part(f"feed.{feed.source}", _feed_reason(feed)) for feed in feeds),
         ]
-
-    _database_reason = ""
-
-    async def _follow(self) -> None:
-        """Look now and then for rows that another replica wrote, and show them too."""
-        while True:
-            await asyncio.sleep(self.shared.follow_seconds)
-            try:
-                # A command that does nothing still takes the head's lock and adds what others committed.
-                await self.writer.run(lambda _work: None)
-            except Refusal:
-                self._database_reason = "the database does not answer; start it or mend its address"
-            else:
-                self._database_reason = ""
 
 
 def _feed_reason(feed: Feed) -> Callable[[], str]:

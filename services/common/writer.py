@@ -94,6 +94,7 @@ class _Outcome:
     results: list[Any] = field(default_factory=list)
     state: Any = None
     rows: Sequence[Row] = ()
+    wrote: bool = False
 
 
 class Writer(Generic[S, W]):
@@ -108,14 +109,19 @@ class Writer(Generic[S, W]):
         begin: Callable[[Connection, S, datetime], W],
         catch_up: Callable[[Connection, S, Head], tuple[S, list[Row]]],
         clock: Callable[[], datetime],
+        on_write: Callable[[], None] = lambda: None,
     ) -> None:
-        """`begin` makes a working set; `catch_up` adds what others committed since `S`, up to the locked head."""
+        """`begin` makes a working set; `catch_up` adds what others committed since `S`, up to the locked head.
+
+        `on_write` is called on the loop after each commit that changed something, for whoever tells other replicas.
+        """
         self._database = WriteConnection(engine)
         self._journal = journal
         self._live = live
         self._begin = begin
         self._catch_up = catch_up
         self._clock = clock
+        self._on_write = on_write
         self._state: S = live.current
         self._waiting: list[_Command[W]] = []
         self._arrived = asyncio.Event()
@@ -174,6 +180,8 @@ class Writer(Generic[S, W]):
                 outcome = await loop.run_in_executor(self._thread, self._commit, group)
                 if outcome.state is not None:
                     self._live.advance(outcome.state, outcome.rows)
+                if outcome.wrote:
+                    self._on_write()
                 results = outcome.results
             except Exception as failure:
                 log.exception("group failed")
@@ -211,6 +219,7 @@ class Writer(Generic[S, W]):
                 alone = self._commit([command])
                 whole.results += alone.results
                 rows += alone.rows
+                whole.wrote = whole.wrote or alone.wrote
                 whole.state = whole.state if alone.state is None else alone.state
             whole.rows = rows
             return whole
@@ -234,7 +243,9 @@ class Writer(Generic[S, W]):
                 work = self._begin(connection, state, self._clock())
                 self._decide_all(work, group, outcome)
                 work.write()
-                state, outcome.rows = work.result(), [*others, *work.rows]
+                after = work.result()
+                outcome.rows, outcome.wrote = [*others, *work.rows], after is not state
+                state = after
                 decided = True
         except DBAPIError as failure:
             if decided:  # the COMMIT itself failed: whether it took hold is not known, so nothing is run again

@@ -33,7 +33,7 @@ def catalog_feed(runtime: Runtime[State, IntegrationWork], peer: Peer, shared: S
             return usecases.follow_catalog(work, rows)
 
         with runtime.telemetry.follow_span("follow catalog", [_traceparent(row) for row in rows]):
-            reached: Checkpoint = await runtime.writer.run(follow)
+            reached = await runtime.replicas.apply(runtime.writer, follow, IntegrationWork.reread_checkpoint)
         runtime.reached.move(CATALOG, reached.epoch, reached.sequence)
         return reached
 

@@ -52,8 +52,7 @@ class Feeds:
                 return usecases.follow_source(work, source, rows)
 
             with runtime.telemetry.follow_span(f"follow {source}", [_traceparent(source, row) for row in rows]):
-                reached: Checkpoint = await runtime.writer.run(follow)
-            return reached
+                return await runtime.replicas.apply(runtime.writer, follow, lambda work: work.checkpoint(source))
 
         return Feed(
             source=source,
@@ -75,7 +74,8 @@ class Feeds:
             for source, feed in self.all.items():
                 feed.reset(state.checkpoint(source))
         self._tell()
-        self.all["integration"].poke()
+        for feed in self.all.values():
+            feed.poke()
 
     def _tell(self) -> None:
         state = self._runtime.live.current

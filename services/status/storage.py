@@ -204,6 +204,10 @@ class StatusWork(Work[State]):
         self._dead: list[dict[str, Any]] = []
         self._causes_emitted: set[str] = set()
 
+    def checkpoint(self, source: str) -> Checkpoint:
+        """How far a source was followed, as of now."""
+        return self.checkpoints.get(source, Checkpoint())
+
     def follow(self, source: str, row: Row) -> None:
         """Keep a source's row for writing, and move the checkpoint to it."""
         values = {"source": source, "sequence": row.sequence, "digest": row.digest, "payload": row.payload}

@@ -55,7 +55,7 @@ def follow_source(work: StatusWork, source: str, rows: Sequence[Row]) -> Checkpo
     """
     facts: list[Fact] = []
     for row in rows:
-        place = work.checkpoints.get(source, Checkpoint())
+        place = work.checkpoint(source)
         if row.epoch == place.epoch and row.sequence <= place.sequence:
             continue
         if not _follows(row, place):
@@ -76,7 +76,7 @@ def follow_source(work: StatusWork, source: str, rows: Sequence[Row]) -> Checkpo
         for draft in drafts:
             if draft.cause in new:
                 work.emit(wire.event_of(draft), draft.cause)
-    return work.checkpoints.get(source, Checkpoint())
+    return work.checkpoint(source)
 
 
 def _follows(row: Row, place: Checkpoint) -> bool:
@@ -86,7 +86,7 @@ def _follows(row: Row, place: Checkpoint) -> bool:
 
 def _is_joined(work: StatusWork, wanted: Revision) -> bool:
     """Whether the catalog was followed up to the revision that an integration row names."""
-    catalog = work.checkpoints.get("catalog", Checkpoint())
+    catalog = work.checkpoint("catalog")
     # A row decided on an older catalog, since replaced, has nothing left to wait for.
     return bool(catalog.epoch) and (catalog.epoch != wanted.epoch or catalog.sequence >= wanted.sequence)
 

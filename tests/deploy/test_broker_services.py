@@ -28,7 +28,7 @@ class ClusterStack(Stack):
         super().__init__(folder)
         self.cluster = cluster
 
-    def settings(self, user: str) -> dict[str, str]:
+    def settings_of(self, user: str) -> dict[str, str]:
         """The environment of what connects under a user's name."""
         return self.environ | {"TIENDO_NATS_URL": self.cluster.url(user)}
 
@@ -37,7 +37,7 @@ class ClusterStack(Stack):
         with (self.folder / f"{service}.log").open("ab") as log:
             self._processes[service] = subprocess.Popen(
                 [sys.executable, "-m", f"services.{service}"],
-                env=self.settings(service),
+                env=self.settings_of(service),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -47,7 +47,7 @@ class ClusterStack(Stack):
         """Start the brokers, migrate as operator, start the services."""
         await self.cluster.start()
         command = [sys.executable, "-m", "services.cli.main", "migrate"]
-        await asyncio.to_thread(subprocess.run, command, env=self.settings("operator"), check=True, timeout=60)
+        await asyncio.to_thread(subprocess.run, command, env=self.settings_of("operator"), check=True, timeout=60)
         for service in SERVICES:
             self.spawn(service)
         for service in SERVICES:
