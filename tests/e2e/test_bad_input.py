@@ -17,7 +17,7 @@ from tiendo.common.v1 import date_pb2, provenance_pb2
 from tiendo.integration.v1 import integration_pb2, integration_service_pb2
 from tiendo.status.v1 import status_service_pb2
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("bad_input"), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
 INTEGRATED = integration_pb2.STAGE_INTEGRATED
 BUILT = integration_pb2.STAGE_BUILT

@@ -22,7 +22,7 @@ from tiendo.common.v1 import date_pb2, provenance_pb2
 from tiendo.integration.v1 import integration_pb2, integration_service_pb2
 from tiendo.status.v1 import status_service_pb2
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("metrics"), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
 EVERY = (*common_metrics.METRICS, *integration_metrics.METRICS, *status_metrics.METRICS)
 CALLS = "rpc_server_call_duration_seconds"

@@ -9,7 +9,7 @@ import pytest
 from tests.support.stack import Stack, running_stack
 from tiendo.status.v1 import freshness_pb2, status_service_pb2
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("rebuild")]
+pytestmark = [pytest.mark.e2e]
 
 TABLES = ("followed", "checkpoint", "dead_letter", "journal")
 

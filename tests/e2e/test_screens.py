@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from services.cli.main import app
 from tests.support.stack import Stack, running_stack
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("screens"), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

@@ -16,7 +16,7 @@ import pytest
 from services.common.broker import Broker
 from tests.support.stack import free_port
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("up")]
+pytestmark = [pytest.mark.e2e]
 
 SEED_LINE = "11 / 227 completed (4.85 %), 216 not reported, as of 09/2022"
 

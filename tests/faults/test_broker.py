@@ -14,7 +14,7 @@ from tests.support.watchers import Watcher
 from tiendo.common.v1 import date_pb2
 from tiendo.integration.v1 import integration_pb2, integration_service_pb2
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("broker")]
+pytestmark = [pytest.mark.e2e]
 
 FIRST = 20
 

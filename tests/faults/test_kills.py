@@ -16,7 +16,7 @@ from tiendo.common.v1 import date_pb2
 from tiendo.integration.v1 import integration_pb2, integration_service_pb2
 from tiendo.status.v1 import status_service_pb2
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("kills")]
+pytestmark = [pytest.mark.e2e]
 
 WRITES = 1000
 WRITERS = 8
