@@ -103,7 +103,7 @@ def _broker(session: Session, settings: Settings) -> Iterator[Finding]:
     word, subject = session.word, session.word("screen.doctor.broker")
     report = streams.look(settings.nats_url, make=False, seconds=_LOOK_SECONDS)
     if not report.version:
-        yield Finding(FAIL, subject, word("screen.doctor.broker_away", address=settings.nats_url))
+        yield Finding(FAIL, subject, word("screen.doctor.broker_away", address=streams.shown(settings.nats_url)))
         return
     if tuple(int(part) for part in report.version.split(".")[:2]) < MINIMUM_VERSION:
         wanted = ".".join(map(str, MINIMUM_VERSION))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from services.cli import seeding, streams
-from services.cli.client import Client
+from services.cli.client import UNREACHABLE, Client
 from services.cli.processes import become, run_all
 from services.cli.seed import load
 from services.cli.session import Session, StopError, UsageProblemError, command
@@ -42,8 +42,9 @@ def migrate(
     for each in done:
         for line in (*each.stdout.splitlines(), *each.stderr.splitlines()):
             (session.complain if each.returncode or session.as_json else session.say)(line)
-    report = streams.look(url, make=True, seconds=2.0)
-    code = max(each.returncode for each in done)
+    report = streams.look(url, make=True, seconds=5.0)
+    # What migrates before the services start must not pass for done without streams.
+    code = max(each.returncode for each in done) or (UNREACHABLE if report.reason else 0)
     if session.as_json:
         services = {name: each.stdout.strip() for name, each in zip(chosen, done, strict=True)}
         session.show_json({"services": services, "streams": report.streams, "broker": report.version})
@@ -52,7 +53,7 @@ def migrate(
             text = session.word(f"screen.doctor.stream_outcome_{outcome}")
             session.say(session.word("screen.doctor.stream_made", stream=stream, outcome=text))
         if report.reason:
-            session.say(session.word("screen.doctor.streams_not_made", address=url))
+            session.complain(session.word("screen.doctor.streams_not_made", address=streams.shown(url)))
     if code:
         raise StopError(code)
 

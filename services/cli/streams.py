@@ -5,6 +5,7 @@ Invariant: only commands make streams; the services wait for them.
 
 import asyncio
 import logging
+import re
 from dataclasses import dataclass, field
 
 import nats.errors
@@ -24,6 +25,11 @@ class BrokerReport:
     streams: dict[str, str] = field(default_factory=dict)
 
 
+def shown(nats_url: str) -> str:
+    """The addresses as they may be shown: without names and passwords."""
+    return re.sub(r"://[^@,/]*@", "://", nats_url)
+
+
 def look(nats_url: str, *, make: bool, seconds: float = 3.0) -> BrokerReport:
     """Look at the broker and its streams; `make`: make the missing ones and mend the others. Never raises for a broker."""
     # What the client logs for a service's operator is told on the screen here.
@@ -34,14 +40,15 @@ def look(nats_url: str, *, make: bool, seconds: float = 3.0) -> BrokerReport:
 async def _look(nats_url: str, *, make: bool, seconds: float) -> BrokerReport:
     report = BrokerReport()
     # Any version is let in here, so that an old one can be named.
-    broker = Broker(nats_url.split(","), name="tiendo-cli", minimum_version=(0, 0), retry_seconds=(0.05, 0.2))
+    servers = nats_url.split(",")
+    broker = Broker(servers, name="tiendo-cli", minimum_version=(0, 0), retry_seconds=(0.05, 0.2))
     broker.start()
     try:
         async with asyncio.timeout(seconds):
             await broker.wait_connected()
         report.version = broker.server_version
         async with asyncio.timeout(seconds):
-            await _streams(broker, report, make=make)
+            await _streams(broker, report, make=make, copies=3 if len(servers) >= 3 else 1)
     except TimeoutError:
         report.reason = broker.reason
     except (BrokerAwayError, nats.errors.Error, APIError, OSError) as problem:
@@ -51,9 +58,9 @@ async def _look(nats_url: str, *, make: bool, seconds: float) -> BrokerReport:
     return report
 
 
-async def _streams(broker: Broker, report: BrokerReport, *, make: bool) -> None:
+async def _streams(broker: Broker, report: BrokerReport, *, make: bool, copies: int) -> None:
     jetstream = broker.client().jetstream()
-    for spec in stream_specs():
+    for spec in stream_specs(num_replicas=copies):
         if make:
             report.streams[spec.name] = await ensure_stream(jetstream, spec)
         else:

@@ -135,7 +135,7 @@ def _start(session: Session, children: Children, addresses: Addresses, folder: P
             migrating[service] = _migrate(children, service)
     report = streams.look(addresses.nats_url, make=True, seconds=_BROKER_SECONDS)
     if report.reason:
-        session.complain(session.word("screen.doctor.streams_not_made", address=addresses.nats_url))
+        session.complain(session.word("screen.doctor.streams_not_made", address=streams.shown(addresses.nats_url)))
     migrated = set(migrating)
     waiting = set(SERVICES)
     deadline = time.monotonic() + _START_SECONDS

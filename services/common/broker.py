@@ -81,6 +81,8 @@ def stream_specs(*, max_bytes: int = _MAX_BYTES, num_replicas: int = 1) -> tuple
 async def ensure_stream(js: JetStreamContext, spec: StreamSpec) -> Literal["made", "present", "changed"]:
     """Make the stream, or mend what differs from its description; what is not described (its placement) stays.
 
+    It never takes copies away: whoever names one server of a cluster does not mean that.
+
     Raises nats.js.errors.APIError when the server refuses, nats.errors.Error when it does not answer.
     """
     wanted = spec.settings()
@@ -89,6 +91,7 @@ async def ensure_stream(js: JetStreamContext, spec: StreamSpec) -> Literal["made
     except NotFoundError:
         await js.add_stream(StreamConfig(**wanted))
         return "made"
+    wanted["num_replicas"] = max(spec.num_replicas, found.num_replicas or 1)
     if all(getattr(found, name) == value for name, value in wanted.items()):
         return "present"
     await js.update_stream(found.evolve(**wanted))

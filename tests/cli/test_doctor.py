@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from google.protobuf.duration_pb2 import Duration
 from typer.testing import CliRunner
@@ -169,3 +170,16 @@ def test_source_away_names_the_command_that_starts_it() -> None:
     (finding,) = source_findings(source(state=freshness_pb2.FOLLOW_STATE_UNREACHABLE), Lang.EN)
 
     assert finding.text.endswith("tiendo serve integration")
+
+
+def test_passwords_in_addresses_are_not_shown(tmp_path: Path) -> None:
+    """Doctor and migrate name the broker that is away without the password in its address; migrate is not done: exit 3."""
+    url = f"nats://operator:hunter2@127.0.0.1:{free_port()}"
+    _, doctor = run_doctor(TIENDO_NATS_URL=url)
+    environ = {"TIENDO_NATS_URL": url, "TIENDO_DATA_DIR": str(tmp_path)}
+    migrated = CliRunner(env=environ).invoke(app, ["--lang", "en", "migrate"])
+
+    assert "hunter2" not in doctor + migrated.output
+    assert "nats://127.0.0.1" in doctor
+    assert "nats://127.0.0.1" in migrated.output
+    assert migrated.exit_code == 3

@@ -1,14 +1,16 @@
 """The services on the shipped broker, each under its own name: the permissions are enough for their work."""
 
 import asyncio
-import subprocess
-import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from services.common.broker import stream_specs
 from tests.support.broker_cluster import BrokerCluster
+from tests.support.promql import PROMETHEUS_OWN, expressions, metrics_in, selectors
+from tests.support.scrape import page_of
 from tests.support.stack import SERVICES, Stack
 from tiendo.catalog.v1 import catalog_service_pb2
 from tiendo.integration.v1 import integration_service_pb2
@@ -21,6 +23,9 @@ PARTS = {
 }
 
 
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
+
+
 class ClusterStack(Stack):
     """Three services on the cluster; each knows its own password alone."""
 
@@ -28,26 +33,17 @@ class ClusterStack(Stack):
         super().__init__(folder)
         self.cluster = cluster
 
-    def settings_of(self, user: str) -> dict[str, str]:
-        """The environment of what connects under a user's name."""
-        return self.environ | {"TIENDO_NATS_URL": self.cluster.url(user)}
-
     def spawn(self, service: str) -> None:
         """Start a service's process under its own name."""
-        with (self.folder / f"{service}.log").open("ab") as log:
-            self._processes[service] = subprocess.Popen(
-                [sys.executable, "-m", f"services.{service}"],
-                env=self.settings_of(service),
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self.settings["TIENDO_NATS_URL"] = self.cluster.url(service)
+        super().spawn(service)
 
     async def start(self) -> None:
         """Start the brokers, migrate as operator, start the services."""
         await self.cluster.start()
-        command = [sys.executable, "-m", "services.cli.main", "migrate"]
-        await asyncio.to_thread(subprocess.run, command, env=self.settings_of("operator"), check=True, timeout=60)
+        self.settings["TIENDO_NATS_URL"] = self.cluster.url("operator")
+        migrated = await asyncio.to_thread(self.run, "services.cli.main", "migrate")
+        assert migrated.returncode == 0, migrated.stderr
         for service in SERVICES:
             self.spawn(service)
         for service in SERVICES:
@@ -67,34 +63,60 @@ class ClusterStack(Stack):
         }
 
 
-@pytest.mark.e2e
-async def test_services_work_with_what_they_may(tmp_path: Path) -> None:
-    """Seeded through three services under their own names, every journal row is in its stream, and nothing was refused."""
-    cluster = BrokerCluster(tmp_path)
-    stack = ClusterStack(tmp_path, cluster)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ClusterStack]:
+    """The seeded services, following one another."""
+    folder = tmp_path_factory.mktemp("stack")
+    stack = ClusterStack(folder, BrokerCluster(folder))
     try:
         await stack.start()
         await stack.seed()
         for service, parts in PARTS.items():
             for part in parts:
                 await stack.wait_serving(service, part)
-        heads = await stack.heads()
-        async with cluster.connected("operator") as operator, asyncio.timeout(20):
-            while True:
-                infos = [await operator.jetstream().stream_info(spec.name) for spec in stream_specs()]
-                published = {str(info.config.name): info.state.messages for info in infos}
-                if published == heads:
-                    break
-                await asyncio.sleep(0.1)
-        refused = "Violation" in cluster.log()
-        async with cluster.connected("catalog") as catalog:
-            await catalog.publish("tiendo.progress.v1.forged._", b"{}")
-            await catalog.flush()
-            await catalog.flush()
-
-        assert min(heads.values()) > 200
-        assert not refused
-        assert "Violation" in cluster.log()  # it would have been seen
+        yield stack
     finally:
         await stack.stop()
-        cluster.close()
+        stack.cluster.close()
+
+
+async def test_services_work_with_what_they_may(stack: ClusterStack) -> None:
+    """Seeded through three services under their own names, every journal row is in its stream, and nothing was refused."""
+    heads = await stack.heads()
+    async with stack.cluster.connected("operator") as operator, asyncio.timeout(20):
+        published: dict[str, int] = {}
+        while published != heads:
+            infos = [await operator.jetstream().stream_info(spec.name) for spec in stream_specs()]
+            published = {str(info.config.name): info.state.messages for info in infos}
+    refused = "Violation" in stack.cluster.log()
+    async with stack.cluster.connected("catalog") as catalog:
+        await catalog.publish("tiendo.progress.v1.forged._", b"{}")
+        await catalog.flush()
+        await catalog.flush()
+
+    assert min(heads.values()) > 200
+    assert not refused
+    assert "Violation" in stack.cluster.log()  # it would have been seen
+
+
+async def test_what_is_watched_is_in_a_live_scrape(stack: ClusterStack) -> None:
+    """Every metric of the alerts and the dashboard, and every state they wait for, is in what the services say of themselves."""
+    samples = [
+        sample
+        for service in SERVICES
+        for family in (await page_of(stack.metrics_ports[service])).families.values()
+        for sample in family.samples
+    ]
+    read = {metric for expression in expressions() for metric in metrics_in(expression)}
+    waited_for = {
+        (metric, label, value)
+        for expression in expressions()
+        for metric, labels in selectors(expression)
+        for label in ("state", "role", "db_client_connection_state")
+        for value in labels.get(label, [])
+    }
+    said = {(sample.name, label, value) for sample in samples for label, value in sample.labels.items()}
+
+    assert read - {sample.name for sample in samples} == PROMETHEUS_OWN
+    assert waited_for - said == set()
+    assert len(waited_for) >= 7
