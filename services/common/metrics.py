@@ -222,7 +222,8 @@ class Metrics:
             return
 
         def values(_options: CallbackOptions) -> Iterable[Observation]:
-            return [Observation(value, labels) for value, labels in read()]
+            # The plus makes 1 of True: OTLP takes no truth values.
+            return [Observation(+value, labels) for value, labels in read()]
 
         meter = self._provider.get_meter("tiendo")
         made = {

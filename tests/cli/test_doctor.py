@@ -11,10 +11,13 @@ from pathlib import Path
 from google.protobuf.duration_pb2 import Duration
 from typer.testing import CliRunner
 
-from services.cli.doctor import Finding, source_findings
+from services.cli import pages
+from services.cli.doctor import Finding, _pages, source_findings
 from services.cli.main import app
+from services.cli.session import Session
 from services.cli.streams import look
 from services.cli.words import Lang
+from services.common.config import Settings
 from tests.support.nats import running_nats
 from tiendo.status.v1 import freshness_pb2
 
@@ -127,6 +130,17 @@ def test_mistyped_setting_is_a_fail() -> None:
     assert code == 1
     assert said.startswith("FAIL  settings")
     assert "did you mean TIENDO_DATA_DIR?" in said
+
+
+def test_a_page_that_does_not_answer_names_its_setting(tmp_path: Path) -> None:
+    """A service that answers and whose page does not is a warning with the fix; of one that is away nothing is added."""
+    pages.write(tmp_path, "127.0.0.1", {"catalog": free_port(), "status": free_port()})
+    session, settings = Session(Lang.EN, False, ""), Settings(data_dir=tmp_path)
+    (finding,) = _pages(session, settings, ["catalog"])
+
+    assert (finding.level, finding.subject) == ("warn", "metrics")
+    assert finding.text.endswith("does not answer; set TIENDO_CATALOG_METRICS_PORT and restart it")
+    assert list(_pages(session, settings, [])) == []
 
 
 def test_source_that_is_followed_well_is_no_finding() -> None:

@@ -98,6 +98,17 @@ def test_values_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shared.address_of("status") == "127.0.0.1:7103"
 
 
+@pytest.mark.parametrize(("text", "port"), [(None, None), ("", None), ("0", 0), ("7111", 7111)])
+def test_a_page_for_prometheus_is_off_unless_set(
+    text: str | None, port: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unset and empty mean no page; 0 is any free port and not none."""
+    if text is not None:
+        monkeypatch.setenv("TIENDO_CATALOG_METRICS_PORT", text)
+
+    assert read_settings(CatalogSettings)[1].metrics_port == port
+
+
 def test_a_database_that_is_set_is_taken() -> None:
     """A database URL of its own goes before the data folder."""
     own = CatalogSettings(database_url="postgresql://db/catalog")

@@ -72,4 +72,4 @@ async def test_a_blocked_loop_is_measured_for_real() -> None:
     await asyncio.sleep(0.01)
     task.cancel()
 
-    assert 0.25 < lag.seconds() < 5
+    assert lag.seconds() > 0.25

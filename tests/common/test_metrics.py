@@ -147,6 +147,7 @@ async def test_a_collector_gets_them_too(monkeypatch: pytest.MonkeyPatch) -> Non
         made = metrics(collector.endpoint)
         port = made.listen("127.0.0.1", 0)
         made.observe(JOURNAL_HEAD, lambda: [(3, {"journal": "catalog"})])
+        made.observe(ACTIVE, lambda: [(True, {"role": "relay"})])
         made.calls.record("a.B/C", "OK", 0.002)
         await collector.until(lambda: "tiendo.journal.head_sequence" in collector.metrics.get("tiendo-catalog", {}))
         page = await page_of(port)
@@ -155,7 +156,7 @@ async def test_a_collector_gets_them_too(monkeypatch: pytest.MonkeyPatch) -> Non
     sent = collector.metrics["tiendo-catalog"]
     (head,) = sent["tiendo.journal.head_sequence"].gauge.data_points
     (calls,) = sent["rpc.server.call.duration"].histogram.data_points
-    assert head.as_int == 3
+    assert head.as_int == sent["tiendo.active"].gauge.data_points[0].as_int + 2 == 3
     assert (calls.count, calls.sum, sent["rpc.server.call.duration"].unit) == (1, 0.002, "s")
     assert {each.key for each in calls.attributes} == {"rpc.system.name", "rpc.method", "rpc.response.status_code"}
     assert page.value("tiendo_journal_head_sequence") == 3

@@ -179,7 +179,9 @@ class Integration:
 
 
 @asynccontextmanager
-async def running_integration(folder: Path, catalog_port: int, now: datetime = NOW) -> AsyncIterator[Integration]:
+async def running_integration(
+    folder: Path, catalog_port: int, now: datetime = NOW, metrics_port: int | None = None
+) -> AsyncIterator[Integration]:
     """Migrate the database in `folder` and serve it, following the catalog on that port, until the block ends."""
     shared = Settings(
         data_dir=folder,
@@ -190,7 +192,7 @@ async def running_integration(folder: Path, catalog_port: int, now: datetime = N
         compare_seconds=0.05,
         follow_seconds=0.05,
     )
-    own = IntegrationSettings(port=0)
+    own = IntegrationSettings(port=0, metrics_port=metrics_port)
     await asyncio.to_thread(migrate, "integration", shared, own, storage.journal)
     runtime, rpc, peer = app.build(shared, own, lambda: now)
     stopping = asyncio.Event()

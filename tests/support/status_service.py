@@ -42,7 +42,7 @@ class StatusService:
             "drain_seconds": 4.0,
         }
         self.shared = Settings(**(shared | settings))
-        self.own = StatusSettings(port=free_port())
+        self.own = StatusSettings(port=free_port(), metrics_port=free_port())
         self.url = self.own.database("status", self.shared)
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
