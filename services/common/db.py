@@ -32,6 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
 
@@ -134,6 +135,11 @@ def read_transaction(engine: Engine) -> Iterator[Connection]:
             connection = connection.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901
         with connection.begin():
             yield connection
+
+
+def may_pass(failure: BaseException) -> bool:
+    """Tell whether trying again can help: the database did not answer, and did not refuse the very content."""
+    return isinstance(failure, DBAPIError) and not isinstance(failure, IntegrityError | DataError)
 
 
 def table_of(row: type[SQLModel]) -> Table:

@@ -125,13 +125,16 @@ class Endpoint(Generic[S, W]):
                 metadata={"value": str(request.page_size)},
             )
         limit = min(request.page_size or _DEFAULT_EVENTS, _MOST_EVENTS)
-        head = self.live.current.head
-        sealed: list[bytes] | None = None
-        if request.after_sequence <= head.sequence:
-            recent = self.live.tail.after(request.after_sequence, limit)
-            sealed = None if recent is None else [row.sealed for row in recent]
-        if sealed is None:
-            head, rows = await asyncio.to_thread(self._read_rows, request.after_sequence, limit)
+        shown = self.live.current.head
+        recent = (
+            self.live.tail.after(request.after_sequence, limit) if request.after_sequence <= shown.sequence else None
+        )
+        # Another replica may have committed more than this one shows yet, and followers rely on the head.
+        known = None if recent is None else shown
+        head, rows = await asyncio.to_thread(self._read_rows, request.after_sequence, limit, known)
+        if recent is not None and head == known:
+            sealed = [row.sealed for row in recent]
+        else:
             sealed = [seal(row.payload, row.digest) for row in rows]
         if request.epoch and request.epoch != head.epoch:
             raise Refusal(
@@ -143,6 +146,8 @@ class Endpoint(Generic[S, W]):
         message = event_pb2.JournalHead(epoch=head.epoch, sequence=head.sequence, digest=head.digest)
         return join_events(sealed[: fitting(map(len, sealed))], message.SerializeToString())
 
-    def _read_rows(self, after: int, limit: int) -> tuple[Head, list[Row]]:
+    def _read_rows(self, after: int, limit: int, known: Head | None) -> tuple[Head, list[Row]]:
+        """Give the newest row, and the rows after a sequence; none of these where the newest is `known`."""
         with read_transaction(self.engine) as connection:
-            return self.journal.read_head(connection), self.journal.read(connection, after, limit)
+            head = self.journal.read_head(connection)
+            return head, [] if head == known else self.journal.read(connection, after, limit)

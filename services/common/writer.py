@@ -14,9 +14,9 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 
-from services.common.db import WriteConnection
+from services.common.db import WriteConnection, may_pass
 from services.common.errors import Reason, Refusal
 from services.common.journal import Event, Head, Journal, Row, stamp
 from services.common.snapshot import Live, State
@@ -212,7 +212,7 @@ class Writer(Generic[S, W]):
             return _Outcome(results=[_unavailable(failure)] * len(group))
         except Exception as failure:  # noqa: BLE001 (each command gets its own outcome)
             if len(group) == 1:
-                return _Outcome(results=[_unavailable(failure) if _may_pass(failure) else failure])
+                return _Outcome(results=[_unavailable(failure) if may_pass(failure) else failure])
             whole = _Outcome(rows=[])
             rows: list[Row] = []
             for command in group:
@@ -295,11 +295,6 @@ def _decide(
 
 class _CommitFailedError(Exception):
     """The COMMIT itself failed."""
-
-
-def _may_pass(failure: Exception) -> bool:
-    """Whether trying again can help: not where the database refused the very content."""
-    return isinstance(failure, DBAPIError) and not isinstance(failure, IntegrityError | DataError)
 
 
 def _unavailable(failure: Exception) -> Refusal:

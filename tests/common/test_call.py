@@ -9,6 +9,7 @@ from urllib.parse import quote
 import grpc
 import pytest
 from google.rpc import error_details_pb2
+from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from services.common.call import MAX_REQUEST_BYTES, Call, Calls
@@ -86,6 +87,23 @@ async def test_a_fault_is_told_as_an_incident_only() -> None:
     assert "10.0.0.7" not in str(error)
     assert [line["incident"] for line in faults] == [incident]
     assert "SELECT secret" in repr(faults[0]["exc_info"])
+
+
+async def test_a_database_that_is_away_is_unavailable() -> None:
+    """A read that the database did not answer is UNAVAILABLE with when to try again, and shows no SQL and no address."""
+
+    async def handler(_request: Any, _call: Call) -> Reply:
+        raise OperationalError("SELECT secret", {}, ConnectionError("10.0.0.7 refused"))
+
+    with capture_logs():
+        async with serving(handler) as (client, _):
+            error = await refused(client.ask())
+
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    assert reason_of(error) == "DATABASE_UNAVAILABLE"
+    assert detail(error, error_details_pb2.RetryInfo).retry_delay.seconds == 1
+    assert "SELECT" not in str(error)
+    assert "10.0.0.7" not in str(error)
 
 
 async def test_an_answer_that_is_none_is_a_fault() -> None:
