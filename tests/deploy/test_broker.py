@@ -234,7 +234,7 @@ async def test_the_broker_of_a_single_host(tmp_path: Path) -> None:
     environ = secrets() | {"NATS_STORE": str(tmp_path / "store")}
     with (tmp_path / "log").open("wb") as log:
         command = [server_program(), "-c", str(tmp_path / "nats.conf"), "-p", str(port)]
-        server = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
+        server = subprocess.Popen(command, env=environ, stdout=log, stderr=log)  # noqa: ASYNC220 (starting it returns at once)
     try:
         made = await migrate(f"nats://operator:of-operator@127.0.0.1:{port}", tmp_path / "data")
     finally:

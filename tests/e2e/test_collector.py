@@ -18,7 +18,7 @@ from tiendo.catalog.v1 import catalog_service_pb2, service_pb2
 from tiendo.integration.v1 import integration_pb2, integration_service_pb2
 from tiendo.status.v1 import status_service_pb2
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("collector"), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
 EVERY = (*common_metrics.METRICS, *integration_metrics.METRICS, *status_metrics.METRICS)
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
