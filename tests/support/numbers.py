@@ -121,12 +121,15 @@ def writer_on(
     *,
     journal: Journal = JOURNAL,
     clock: Clock | None = None,
+    on_write: Callable[[], None] = lambda: None,
 ) -> tuple[Writer[NumbersState, NumbersWork], Live[NumbersState]]:
     """A writer as a process has it."""
     with read_transaction(engine) as connection:
         state = NumbersState(JOURNAL.read_head(connection))
     live = Live(state, "progress", Reached())
-    writer = Writer(engine, journal, live, begin=NumbersWork, catch_up=catch_up, clock=clock or Clock())
+    writer = Writer(
+        engine, journal, live, begin=NumbersWork, catch_up=catch_up, clock=clock or Clock(), on_write=on_write
+    )
     writer.start()
     return writer, live
 
