@@ -11,9 +11,9 @@ neither, and is the same path every time.
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import nats.errors
 import structlog
@@ -22,6 +22,8 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
+
+T = TypeVar("T")
 
 _CONNECT_SECONDS = 2
 _PING_SECONDS = 4
@@ -52,6 +54,8 @@ class StreamSpec:
         The duplicate window is as small as the server allows (100 ms; less is its error 10052, and 0 means two
         minutes). Within it a row that a purge removed is answered with "duplicate" although it is no longer held: the
         relay asks again, and after 100 ms it is taken. The chain of ids refuses holes and repeats, not the window.
+
+        Rollups are allowed so that a relay can begin again in one step where the stream was cut.
         """
         return {
             "name": self.name,
@@ -66,6 +70,7 @@ class StreamSpec:
             "max_msg_size": _MAX_MESSAGE_BYTES,
             "num_replicas": self.num_replicas,
             "allow_direct": True,
+            "allow_rollup_hdrs": True,
             "duplicate_window": 0.1,
         }
 
@@ -219,7 +224,7 @@ class Broker:
         """Send one message. Raises BrokerAwayError; an answer, if any, comes to `reply`."""
         client = self.client()
         try:
-            await client.publish(subject, body, reply=reply, headers=dict(headers) if headers else None)
+            await _cancellable(client.publish(subject, body, reply=reply, headers=dict(headers) if headers else None))
         except (nats.errors.Error, OSError) as problem:
             raise BrokerAwayError(self.reason) from problem
 
@@ -227,7 +232,7 @@ class Broker:
         """Send one message and await its answer. Raises BrokerAwayError, NoAnswerError."""
         client = self.client()
         try:
-            return await client.request(subject, body, timeout=timeout_seconds)
+            return await _cancellable(client.request(subject, body, timeout=timeout_seconds))
         except (nats.errors.NoRespondersError, nats.errors.TimeoutError) as problem:
             if client.is_connected:
                 raise NoAnswerError(subject) from problem
@@ -265,7 +270,7 @@ class Broker:
 
         try:
             async with asyncio.timeout(3 * _CONNECT_SECONDS):
-                await client.connect(
+                connecting = client.connect(
                     servers=list(self._servers),
                     name=self._name,
                     error_cb=_quiet,
@@ -278,6 +283,7 @@ class Broker:
                     max_outstanding_pings=2,
                     **self._options,
                 )
+                await _cancellable(connecting)
                 version = client.connected_server_version
                 self.server_version = f"{version.major}.{version.minor}.{version.patch}"
                 if (version.major, version.minor) < self._minimum_version:
@@ -289,8 +295,8 @@ class Broker:
                         await self._put(client, subscription)
                     # The server has seen them when it answers this; more may have been asked for meanwhile. Twice, as the
                     # library lets the first question overtake the subscriptions.
-                    await client.flush(timeout=_CONNECT_SECONDS)
-                    await client.flush(timeout=_CONNECT_SECONDS)
+                    await _cancellable(client.flush(timeout=_CONNECT_SECONDS))
+                    await _cancellable(client.flush(timeout=_CONNECT_SECONDS))
         except TimeoutError:
             return "the broker does not answer"
         except (nats.errors.Error, OSError) as problem:
@@ -329,6 +335,20 @@ class Broker:
     def _tell(self, *, connected: bool) -> None:
         for listener in list(self._listeners):
             listener(connected)
+
+
+async def _cancellable(work: Awaitable[T]) -> T:
+    """Await what the library does, and be cancelled all the same.
+
+    It uses asyncio.wait_for, and Python 3.11's swallows a cancellation that comes together with the end of the wait: the
+    task would go on, and whoever cancelled it would wait for ever.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    result = await work
+    if task and task.cancelling() > before:
+        raise asyncio.CancelledError
+    return result
 
 
 async def _quiet(_problem: Exception) -> None:

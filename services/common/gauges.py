@@ -17,8 +17,9 @@ from services.common import metrics as names
 from services.common.broker import Broker
 from services.common.feed import Feed, FeedState
 from services.common.metrics import Metrics
-from services.common.relay import Relay, RelayState
+from services.common.relay import Relay
 from services.common.snapshot import Live
+from services.common.stream import RelayState
 from services.common.writer import Writer
 
 _TICK_SECONDS = 0.25

@@ -4,46 +4,25 @@ Invariant: it keeps no position. The stream's last message decides where it goes
 before it, so the broker itself refuses a hole, a repeat and a second relay.
 
 In memory it remembers only what its own acknowledgements told it, and forgets that at the first refusal, time-out or
-lost connection. A stream that changed without any of these (made again, purged) is noticed by a look every few seconds.
+lost connection. A stream that changed without any of these (made again, purged) is noticed by a look every few seconds;
+what it lacks then is published again, in order, from the first row on.
 """
 
 import asyncio
-import base64
+import contextlib
 import json
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import Any, Protocol
 
 import structlog
 from nats.aio.msg import Msg
 
-from services.common.broker import Broker, BrokerAwayError, NoAnswerError
-from services.common.envelope import digest_in, parse_event_id
-from services.common.journal import Head, Row
-
-_MESSAGE_ID = "Nats-Msg-Id"
-_EXPECTED_ID = "Nats-Expected-Last-Msg-Id"
-_EXPECTED_SEQUENCE = "Nats-Expected-Last-Sequence"
-_NO_MESSAGE = 10037
-_NO_STREAM = 10059
-_LOOK_BACK = 1000
-
-
-class RelayState(Enum):
-    """What the relay is doing; all but RUNNING come with a reason."""
-
-    RUNNING = "running"
-    STANDBY = "standby"  # another replica publishes
-    WAITING = "waiting"  # for the broker; goes on by itself
-    STREAM_MISSING = "stream missing"  # goes on by itself once it is made
-    AHEAD = "stream ahead of the journal"  # stopped, as are the two below
-    FORKED = "stream differs from the journal"
-    TOO_LARGE = "row too large"
-
+from services.common.broker import Broker, BrokerAwayError
+from services.common.journal import Row
+from services.common.stream import EXPECTED_ID, MESSAGE_ID, JournalReader, Place, RelayState, RelayStopError, Stream
 
 _STOPPED = {RelayState.AHEAD, RelayState.FORKED, RelayState.TOO_LARGE}
 
@@ -55,31 +34,6 @@ class Publication:
     subject: str
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
-
-
-class JournalReader(Protocol):
-    """What the relay needs of a journal: committed rows only."""
-
-    async def head(self) -> Head:
-        """Return the newest row."""
-
-    async def read(self, after: int, limit: int) -> Sequence[Row]:
-        """Return at most `limit` rows that follow sequence `after`, in order."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where to go on: after which row, and what the next message expects of the stream."""
-
-    after: int
-    expects: tuple[str, str]
-
-
-class _StopError(Exception):
-    def __init__(self, state: RelayState, reason: str) -> None:
-        super().__init__(reason)
-        self.state = state
-        self.reason = reason
 
 
 class Relay:
@@ -107,6 +61,7 @@ class Relay:
         """
         self._broker = broker
         self.stream = stream
+        self._stream = Stream(broker, stream, journal)
         self._journal = journal
         self._publication = publication
         self._active = active
@@ -124,8 +79,9 @@ class Relay:
         self._inbox = f"_INBOX.{secrets.token_hex(11)}"
         self._listening = False
         self._attempt = 0
-        self._place: _Place | None = None
+        self._place: Place | None = None
         self._stream_sequence = 0
+        self._lacking: Place | None = None
         self._more = True
         self._refusal = ""
         self._succeeded = clock()
@@ -137,6 +93,8 @@ class Relay:
         """The newest row that is in the stream."""
         self.confirmed = 0
         """How many rows the broker has confirmed."""
+        self.looks = 0
+        """How often it has looked whether the stream is as it left it."""
 
     def success_age_seconds(self) -> float:
         """How long ago everything was last known to be published; since the beginning, where it never was."""
@@ -150,18 +108,22 @@ class Relay:
 
     async def run(self) -> None:
         """Publish whatever the journal gets, until cancelled."""
+        loop = asyncio.get_running_loop()
+        look_at = loop.time() + self._look_seconds
         while True:
             self._wake.clear()
             await self.run_once()
             if self.state is not RelayState.RUNNING and self._broker.connected:
                 await asyncio.sleep(self._look_seconds if self.state in _STOPPED else self._retry_seconds)
                 continue
-            try:
-                # Not wait_for: Python 3.11's swallows a cancellation that comes together with the event.
-                async with asyncio.timeout(self._look_seconds):
-                    await self._wake.wait()
-            except TimeoutError:
-                await self._look()
+            if loop.time() < look_at:
+                with contextlib.suppress(TimeoutError):
+                    # Not wait_for: Python 3.11's swallows a cancellation that comes together with the event.
+                    async with asyncio.timeout_at(look_at):
+                        await self._wake.wait()
+                        continue
+            await self._look()
+            look_at = loop.time() + self._look_seconds
 
     async def run_once(self) -> int:
         """Publish all that is waiting; returns how many rows were confirmed. Never raises: see `state` and `reason`."""
@@ -169,7 +131,7 @@ class Relay:
             before = self.confirmed
             try:
                 await self._publish_all()
-            except _StopError as stop:
+            except RelayStopError as stop:
                 self._enter(stop.state, stop.reason)
             except Exception as problem:  # noqa: BLE001  a relay that dies silently is the worst outcome
                 reason = f"publishing failed ({type(problem).__name__}); see the log; trying again"
@@ -204,23 +166,25 @@ class Relay:
         while True:
             if not self._active():
                 self._place = None
-                raise _StopError(RelayState.STANDBY, "another replica publishes")
+                raise RelayStopError(RelayState.STANDBY, "another replica publishes")
             place, self._place = self._place, None
             if place is None:
-                place = await self._locate()
+                place, self._stream_sequence = await self._stream.locate()
                 if place.after == tried:
-                    raise _StopError(RelayState.WAITING, f"the broker does not take row {tried + 1}: {self._refusal}")
+                    raise RelayStopError(
+                        RelayState.WAITING, f"the broker does not take row {tried + 1}: {self._refusal}"
+                    )
                 tried = place.after
             if await self._publish_from(place):
                 return
 
-    async def _publish_from(self, place: _Place) -> bool:
+    async def _publish_from(self, place: Place) -> bool:
         """Publish all rows after `place`; False when the broker refused one or an answer is missing."""
         self._attempt += 1
         self._refusal = ""
         self.published = sent = place.after
         self.located = True
-        expects = place.expects
+        expects: Mapping[str, str] = place.headers
         rows: deque[Row] = deque()
         too_large = ""
         # Whatever woke us may not be the only reason to read.
@@ -239,7 +203,7 @@ class Relay:
                     self._refusal = "the lease was lost"
                     break
                 message = self._publication(row)
-                headers = {**message.headers, _MESSAGE_ID: row.event_id, expects[0]: expects[1]}
+                headers = {**message.headers, MESSAGE_ID: row.event_id, **expects}
                 too_large = self._check_size(row, message.body, headers)
                 if too_large:
                     rows.clear()
@@ -247,14 +211,14 @@ class Relay:
                     break
                 await self._send(message, headers, row.sequence)
                 sent = row.sequence
-                expects = (_EXPECTED_ID, row.event_id)
+                expects = {EXPECTED_ID: row.event_id}
             if self._refusal:
                 return False
             if self.published >= sent:
                 if too_large:
-                    raise _StopError(RelayState.TOO_LARGE, too_large)
+                    raise RelayStopError(RelayState.TOO_LARGE, too_large)
                 if not rows and not self._more:
-                    self._place = _Place(sent, expects)
+                    self._place = Place(sent, expects)
                     return True
                 continue
             try:
@@ -308,84 +272,30 @@ class Relay:
             self.wake()
         self._answered.set()
 
-    async def _locate(self) -> _Place:
-        """Read from the stream where to go on; stops where its last message contradicts the journal."""
-        state = (await self._ask(f"STREAM.INFO.{self.stream}"))["state"]
-        last: int = state["last_seq"]
-        self._stream_sequence = last
-        # The newest message may be deleted or a stranger's; then what is expected is the stream's own number, as for
-        # an empty stream, because the broker's memory of the last id holds neither.
-        for at in range(last, max(state["first_seq"] - 1, last - _LOOK_BACK, 0), -1):
-            answer = await self._ask(f"STREAM.MSG.GET.{self.stream}", {"seq": at})
-            found = parse_event_id(_header(answer.get("message", {}).get("hdrs", ""), _MESSAGE_ID))
-            if found is None:
-                continue
-            expects = (_EXPECTED_ID, f"{found[0]}.{found[1]}") if at == last else (_EXPECTED_SEQUENCE, str(last))
-            body = base64.b64decode(answer["message"].get("data", ""))
-            return _Place(await self._follow(*found, body), expects)
-        return _Place(0, (_EXPECTED_SEQUENCE, str(last)))
-
-    async def _follow(self, epoch: str, sequence: int, body: bytes) -> int:
-        # Read after the stream was, so that a row that another replica committed and published is in it.
-        head = await self._journal.head()
-        if epoch != head.epoch:
-            return 0
-        remedy = (
-            f"make sure that the right database is in use; if it is, delete the stream {self.stream} and "
-            "make it again with tiendo migrate: it is refilled"
-        )
-        if sequence > head.sequence:
-            raise _StopError(
-                RelayState.AHEAD, f"stream at row {sequence}, journal at {head.sequence} (an older copy?): {remedy}"
-            )
-        rows = await self._journal.read(sequence - 1, 1)
-        if not rows or rows[0].digest != digest_in(body):
-            raise _StopError(RelayState.FORKED, f"row {sequence} differs between stream and journal: {remedy}")
-        return sequence
-
     async def _look(self) -> None:
-        """See whether the idle stream still is as our last acknowledgement left it, and the journal as last read."""
+        """See whether the stream is as our last acknowledgement left it and holds all it should, the journal as last read.
+
+        That it lacks rows must be seen twice: filling it again begins with clearing it.
+        """
+        self.looks += 1
         self._more = True
+        seen, self._lacking = self._lacking, None
         if self._place is None or not self._broker.connected:
             return
         try:
-            state = (await self._ask(f"STREAM.INFO.{self.stream}"))["state"]
-        except _StopError:
+            info = await self._stream.info()
+            self._lacking = await self._stream.lacking(info, self.published)
+        except Exception:  # noqa: BLE001  whatever it is, the next attempt to publish meets it and says so
             self._place = None
-        else:
-            if state["last_seq"] != self._stream_sequence or not state["messages"]:
-                self._place = None
-
-    async def _ask(self, subject: str, question: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Call the JetStream API; {} for a message that is not there. Its own client hands ids on as header objects."""
-        try:
-            message = await self._broker.request(f"$JS.API.{subject}", json.dumps(question or {}).encode())
-        except BrokerAwayError:
-            raise _StopError(RelayState.WAITING, f"the broker is away: {self._broker.reason}") from None
-        except NoAnswerError:
-            raise _StopError(RelayState.WAITING, "the broker's JetStream does not answer; trying again") from None
-        answer: dict[str, Any] = json.loads(message.data)
-        error = answer.get("error")
-        if not error:
-            return answer
-        if error.get("err_code") == _NO_MESSAGE:
-            return {}
-        if error.get("err_code") == _NO_STREAM:
-            reason = f"stream {self.stream} is missing: make it with tiendo migrate; it is filled then"
-            raise _StopError(RelayState.STREAM_MISSING, reason)
-        raise _StopError(RelayState.WAITING, f"the broker refuses: {error.get('description')}; trying again")
+            return
+        if self._lacking and seen:
+            self._log.warning("the stream lacks rows; filling it again", after=self._lacking.after)
+            self._place, self._lacking = self._lacking, None
+        elif info["state"]["last_seq"] != self._stream_sequence or not info["state"]["messages"]:
+            self._place = None
 
     def _enter(self, state: RelayState, reason: str) -> None:
         if state is not self.state:
             level = "info" if state is RelayState.RUNNING else "warning"
             getattr(self._log, level)("relay", state=state.value, reason=reason, published=self.published)
         self.state, self.reason = state, reason
-
-
-def _header(encoded: str, name: str) -> str:
-    """Find one header in the server's base64 block; empty when it is not there."""
-    for line in base64.b64decode(encoded).decode(errors="replace").split("\r\n")[1:]:
-        key, _, value = line.partition(":")
-        if key.strip() == name:
-            return value.strip()
-    return ""

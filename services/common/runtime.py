@@ -31,10 +31,11 @@ from services.common.health import Health, Part
 from services.common.journal import Head, Journal, Row, utc_now
 from services.common.log import configure
 from services.common.metrics import Metrics
-from services.common.relay import Publication, Relay, RelayState
+from services.common.relay import Publication, Relay
 from services.common.replicas import Replicas, look
 from services.common.server import PortTakenError, Server, check_port, run
 from services.common.snapshot import Live, Reached, State
+from services.common.stream import RelayState
 from services.common.telemetry import Telemetry
 from services.common.writer import Work, Writer
 

@@ -146,3 +146,32 @@ def test_there_are_three_streams() -> None:
         ("TIENDO_INTEGRATION", ("tiendo.integration.v1.>",)),
         ("TIENDO_PROGRESS", ("tiendo.progress.v1.>",)),
     ]
+
+
+async def test_a_request_is_cancelled_though_its_answer_comes_at_the_same_time() -> None:
+    """Whoever cancels a task that asks the broker does not wait for it in vain, whatever the moment."""
+    async with running_nats() as server, connected(server) as broker:
+
+        async def answer(message: Msg) -> None:
+            await message.respond(b"answer")
+
+        await broker.client().subscribe("ask", cb=answer)
+        await broker.request("ask", b"")
+        went_on = False
+
+        async def ask() -> None:
+            nonlocal went_on
+            await broker.request("ask", b"")
+            went_on = True
+
+        async def cancel(_: Msg) -> None:
+            task.cancel()
+
+        # The answer comes twice in one piece: for the one who asks, and for the one who cancels.
+        await broker.client().subscribe("_INBOX.>", cb=cancel)
+        await broker.client().flush()
+        task = asyncio.create_task(ask())
+        await asyncio.wait({task}, timeout=5)
+
+        assert task.cancelled()
+        assert not went_on

@@ -3,12 +3,16 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from services.common.broker import Broker, ensure_stream, stream_specs
 from services.common.journal import Row
-from services.common.relay import Publication, Relay, RelayState
+from services.common.relay import Publication, Relay
+from services.common.stream import RelayState
 from tests.support.journal import ACTOR, EPOCH, OTHER_EPOCH, MemoryJournal, publication_of
 from tests.support.nats import NatsServer, connected, jetstream, running_nats, until
 
@@ -233,6 +237,82 @@ async def test_a_purged_stream_is_refilled() -> None:
             await reach(relay, 40)
 
         assert await stored(broker) == ids(1, 40)
+
+
+async def cut(broker: Broker, how: str) -> None:
+    """Take rows out of a stream of 40."""
+    js = jetstream(broker)
+    if how == "all":
+        await js.purge_stream(STREAM)
+    elif how == "all but 10":
+        await js.purge_stream(STREAM, keep=10)
+    else:
+        await js.delete_msg(STREAM, 17)
+
+
+@pytest.mark.parametrize("how", ["all", "all but 10", "one between"])
+async def test_a_cut_stream_is_filled_again_while_commits_go_on(how: str) -> None:
+    """Rows taken out of the stream come back, in order, though a commit follows at once and others never cease."""
+    journal = MemoryJournal()
+    journal.add(40)
+    async with ready() as (_, broker):
+        relay = relay_of(broker, journal)
+        async with running(relay):
+            await reach(relay, 40)
+            await cut(broker, how)
+            journal.add(1)
+            relay.wake()
+            await reach(relay, 41)
+            looked_often = looked(relay, 30)
+            while not looked_often() and (await stored(broker))[:40] != ids(1, 40):
+                journal.add(1)
+                relay.wake()
+                await asyncio.sleep(0.02)
+            await reach(relay, len(journal.rows))
+
+        assert await stored(broker) == ids(1, len(journal.rows))
+
+
+async def test_what_the_size_pushed_out_stays_out() -> None:
+    """A stream that is full holds the newest rows; it is not filled again for the others."""
+    journal = MemoryJournal()
+    journal.add(3000)
+    async with running_nats() as server, connected(server) as broker:
+        await ensure_stream(jetstream(broker), stream_specs(max_bytes=1 << 20)[2])
+        relay = relay_of(broker, journal)
+        async with running(relay):
+            await reach(relay, 3000)
+            held = await stored(broker)
+            before = (await jetstream(broker).stream_info(STREAM)).state
+            await until(looked(relay, 4))
+            after = (await jetstream(broker).stream_info(STREAM)).state
+
+        assert held[0] > f"{EPOCH}.1"
+        assert held == ids(3001 - len(held), 3000)
+        assert (after.first_seq, after.last_seq) == (before.first_seq, before.last_seq)
+
+
+@pytest.mark.parametrize("limit", [{"max_age": 3600}, {"max_msgs": 50}, {"allow_rollup_hdrs": False}])
+async def test_a_stream_with_limits_of_its_own_is_left_as_it_is(limit: dict[str, Any]) -> None:
+    """Where an operator set another limit, what is not there may not be meant to be."""
+    journal = MemoryJournal()
+    journal.add(40)
+    async with ready() as (_, broker):
+        js = jetstream(broker)
+        await js.update_stream((await js.stream_info(STREAM)).config.evolve(**limit))
+        relay = relay_of(broker, journal)
+        async with running(relay):
+            await reach(relay, 40)
+            await cut(broker, "all but 10")
+            await until(looked(relay, 4))
+
+        assert await stored(broker) == ids(31, 40)
+
+
+def looked(relay: Relay, times: int) -> Callable[[], bool]:
+    """Whether it has looked at its stream so often since now, which it does each tenth of a second."""
+    since = relay.looks
+    return lambda: relay.looks >= since + times
 
 
 async def test_a_purge_and_a_restart_forget_nothing_that_matters() -> None:
