@@ -127,6 +127,21 @@ def test_a_port_that_is_taken_is_refused(page: tuple[Metrics, int]) -> None:
     assert read_page(port).value("target_info") == 1
 
 
+def test_a_page_is_gone_at_once() -> None:
+    """Closing a page takes no time, and its port can be listened on right after."""
+    first, second = metrics(), metrics()
+    port = first.listen("127.0.0.1", 0)
+    first.observe(JOURNAL_HEAD, lambda: [(1, {"journal": "catalog"})])
+    read_page(port)
+    begun = time.monotonic()
+    first.close()
+    took = time.monotonic() - begun
+
+    assert second.listen("127.0.0.1", port) == port
+    second.close()
+    assert took < 0.3
+
+
 def test_nothing_is_read_for_nobody() -> None:
     """Without a page and a collector nothing is ever asked for its value, and closing takes no time."""
     asked: list[int] = []
