@@ -21,6 +21,7 @@ from services.common.config import SERVICES
 from tests.support.broker_cluster import BrokerCluster, secrets, server_program
 from tests.support.deployment import DEPLOY, ROOT
 from tests.support.nats import until
+from tests.support.stack import free_port
 
 WORDS = {"catalog": "catalog", "integration": "integration", "status": "progress"}
 FOLLOWED: dict[str, list[str]] = {"catalog": [], "integration": ["catalog"], "status": ["catalog", "integration"]}
@@ -100,14 +101,12 @@ async def test_each_stream_has_three_copies(cluster: BrokerCluster) -> None:
     assert "sync_interval: always" in (DEPLOY / "nats.conf").read_text()
 
 
-async def migrate(url: str, folder: Path) -> dict[str, str]:
+def migrate(url: str, folder: Path) -> dict[str, str]:
     """Run `tiendo migrate`; give what it did to each stream."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("TIENDO_")}
     environ |= {"TIENDO_DATA_DIR": str(folder), "TIENDO_NATS_URL": url}
     command = [sys.executable, "-m", "services.cli.main", "migrate", "--json"]
-    done = await asyncio.to_thread(
-        subprocess.run, command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     streams: dict[str, str] = json.loads(done.stdout)["streams"]
     return streams
@@ -118,8 +117,8 @@ async def test_migrate_makes_the_streams(cluster: BrokerCluster, tmp_path: Path)
     """`tiendo migrate`, as operator, makes a missing stream in three copies, and takes none away through one address alone."""
     async with cluster.connected("operator") as operator:
         await operator.jetstream().delete_stream("TIENDO_PROGRESS")
-    made = await migrate(cluster.url("operator"), tmp_path)
-    again = await migrate(cluster.url("operator").split(",")[0], tmp_path)
+    made = await asyncio.to_thread(migrate, cluster.url("operator"), tmp_path)
+    again = await asyncio.to_thread(migrate, cluster.url("operator").split(",")[0], tmp_path)
     async with cluster.connected("operator") as operator:
         infos = [await operator.jetstream().stream_info(spec.name) for spec in stream_specs()]
 
@@ -218,7 +217,27 @@ async def test_without_credentials_nobody_comes_in(cluster: BrokerCluster) -> No
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_the_account_is_limited(cluster: BrokerCluster) -> None:
-    """The operator cannot fill the servers with other streams: the account's limit refuses them."""
+    """The operator cannot fill the servers with other streams: the account's limit refuses one that they would hold."""
     async with cluster.connected("operator") as operator:
-        with pytest.raises(APIError, match=r"(?i)insufficient|exceed"):
-            await operator.jetstream().add_stream(name="LARGE", subjects=["large"], max_bytes=8 << 30, num_replicas=3)
+        with pytest.raises(APIError) as refusal:
+            await operator.jetstream().add_stream(name="LARGE", subjects=["large"], max_bytes=3 << 29, num_replicas=3)
+
+    assert "insufficient storage" in str(refusal.value.description)
+
+
+def test_the_broker_of_a_single_host(tmp_path: Path) -> None:
+    """With the file for one host a server starts, and `tiendo migrate` makes the streams there."""
+    port = free_port()
+    shutil.copy(DEPLOY / "nats-accounts.conf", tmp_path)
+    shutil.copy(DEPLOY / "systemd" / "nats.conf", tmp_path)
+    environ = secrets() | {"NATS_STORE": str(tmp_path / "store")}
+    with (tmp_path / "log").open("wb") as log:
+        command = [server_program(), "-c", str(tmp_path / "nats.conf"), "-p", str(port)]
+        server = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
+    try:
+        made = migrate(f"nats://operator:of-operator@127.0.0.1:{port}", tmp_path / "data")
+    finally:
+        server.kill()
+        server.wait()
+
+    assert made == {spec.name: "made" for spec in stream_specs()}
