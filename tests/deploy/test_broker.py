@@ -49,16 +49,22 @@ async def held(cluster: BrokerCluster) -> dict[str, int]:
     return {str(info.config.name): info.state.messages for info in infos}
 
 
+async def settle(client: Client) -> None:
+    """Return when the server has seen what was sent, and said what it refuses of it.
+
+    It answers in order, but the library lets its first question overtake what waits to be sent.
+    """
+    await client.flush()
+    await client.flush()
+
+
 async def refused(cluster: BrokerCluster, user: str, messages: Mapping[str, bytes]) -> set[str]:
     """Publish under a user's name; give the subjects that the server refused to take."""
     complaints: list[str] = []
     async with cluster.connected(user, complaints) as client:
         for subject, body in messages.items():
             await client.publish(subject, body, reply=f"_INBOX.tried.{subject}")
-        # The server answers in order, so what it refused it has said before the second answer. Before the first it may not
-        # have: the library lets its question overtake what was published.
-        await client.flush()
-        await client.flush()
+        await settle(client)
     return {subject for subject in messages for each in complaints if f'publish to "{subject.lower()}"' in each.lower()}
 
 
@@ -135,7 +141,7 @@ async def test_a_service_writes_its_own_events_alone(cluster: BrokerCluster, ser
     events = {word: f"tiendo.{word}.v1.tried._" for word in WORDS.values()}
     stopped = await refused(cluster, service, dict.fromkeys(events.values(), b"{}"))
     own = f"TIENDO_{WORDS[service].upper()}"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while (after := await held(cluster)) == before:
             await asyncio.sleep(0.02)
 
@@ -174,7 +180,7 @@ async def test_followers_hear_their_sources_alone(cluster: BrokerCluster) -> Non
             await _listen(client, heard[user])
         for service, word in WORDS.items():
             await clients[service].request(f"tiendo.{word}.v1.told._", b"{}", timeout=5)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while any(heard[user] < subjects for user, subjects in expected.items()):
                 await asyncio.sleep(0.02)
 
@@ -187,7 +193,7 @@ async def _listen(client: Client, heard: set[str]) -> None:
 
     for word in WORDS.values():
         await client.subscribe(f"tiendo.{word}.v1.>", cb=note)
-    await client.flush()
+    await settle(client)
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -196,10 +202,10 @@ async def test_what_a_reader_publishes_reaches_nobody(cluster: BrokerCluster) ->
     before = await held(cluster)
     async with cluster.connected("status") as status, cluster.connected("reader") as reader:
         subscription = await status.subscribe("tiendo.catalog.v1.>")
-        await status.flush()
+        await settle(status)
         await reader.publish("tiendo.catalog.v1.forged._", b"{}")
-        await reader.flush()
-        await status.flush()
+        await settle(reader)
+        await settle(status)
 
         assert subscription.pending_msgs == 0
     assert await held(cluster) == before
