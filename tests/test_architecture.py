@@ -56,7 +56,7 @@ PLANTED = {
     ),
     "common knows none of the services": ("services/common/relay.py", "import tiendo.catalog.v1.events_pb2"),
     "rules stay pure: no framework, no I/O": ("services/catalog/domain.py", "import sqlmodel"),
-    "use cases know neither grpc nor nats": ("services/integration/usecases.py", "import nats"),
+    "use cases know neither grpc nor nats": ("services/integration/usecases/commands.py", "import nats"),
     "endpoints and consumers hold no SQL": ("services/status/consumers.py", "import sqlalchemy"),
     "the command line knows stubs and common only": ("services/cli/status.py", "import sqlalchemy"),
 }
@@ -189,7 +189,7 @@ def test_files_stay_short() -> None:
     long = {
         str(file.relative_to(ROOT)): lines
         for file in (ROOT / "services").rglob("*.py")
-        if (lines := len(file.read_text().splitlines())) > 430
+        if (lines := len(file.read_text().splitlines())) > 410
     }
 
     assert long == {}
