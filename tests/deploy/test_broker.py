@@ -136,16 +136,17 @@ async def test_migrate_makes_the_streams(cluster: BrokerCluster, tmp_path: Path)
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("service", SERVICES)
 async def test_a_service_writes_its_own_events_alone(cluster: BrokerCluster, service: str) -> None:
-    """A service's event is stored; under its name no other subject of ours takes one."""
+    """A service's event is stored and it may wake its own replicas; under its name no other subject of ours takes a message."""
     before = await held(cluster)
-    events = {word: f"tiendo.{word}.v1.tried._" for word in WORDS.values()}
-    stopped = await refused(cluster, service, dict.fromkeys(events.values(), b"{}"))
+    events = {name: f"tiendo.{word}.v1.tried._" for name, word in WORDS.items()}
+    wakes = {name: f"tiendo.{name}.wake" for name in SERVICES}
+    stopped = await refused(cluster, service, dict.fromkeys([*events.values(), *wakes.values()], b"{}"))
     own = f"TIENDO_{WORDS[service].upper()}"
     async with asyncio.timeout(20):
         while (after := await held(cluster)) == before:
             await asyncio.sleep(0.02)
 
-    assert stopped == set(events.values()) - {events[WORDS[service]]}
+    assert stopped == {*events.values(), *wakes.values()} - {events[service], wakes[service]}
     assert after == before | {own: before[own] + 1}
 
 
