@@ -216,6 +216,6 @@ def test_a_useless_collector_does_not_hold_up_the_end(kind: str, monkeypatch: py
         leaving_seconds = time.monotonic() - begun
         process.stdout.close()
 
-    assert closing_seconds < 1.5
-    assert leaving_seconds < 2
+    assert closing_seconds < 4  # about one; without a bound it would be thirty
+    assert leaving_seconds < 4
     assert code == 0

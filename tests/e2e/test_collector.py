@@ -98,7 +98,7 @@ async def test_a_useless_collector_slows_nothing(sending: tuple[Stack, Collector
     codes, slowest = [], 0.0
     for kind in ("dead", "silent"):
         with useless_collector(kind) as endpoint:
-            stack.extra |= {"TIENDO_OTLP_ENDPOINT": endpoint, "TIENDO_TRACE_RATIO": "1"}
+            stack.settings |= {"TIENDO_OTLP_ENDPOINT": endpoint, "TIENDO_TRACE_RATIO": "1"}
             stack.kill("status")
             stack.spawn("status")
             await stack.wait_serving("status")

@@ -44,7 +44,7 @@ class Stack:
         self.nats = NatsServer()
         self.ports = {service: free_port() for service in SERVICES}
         self.metrics_ports = {service: free_port() for service in SERVICES}
-        self.extra: dict[str, str] = {}
+        self.settings: dict[str, str] = {}
         """What a test sets besides."""
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._channels: list[grpc.aio.Channel] = []
@@ -64,7 +64,7 @@ class Stack:
             settings[f"TIENDO_{service.upper()}_PORT"] = str(port)
             settings[f"TIENDO_{service.upper()}_ADDRESS"] = f"127.0.0.1:{port}"
             settings[f"TIENDO_{service.upper()}_METRICS_PORT"] = str(self.metrics_ports[service])
-        return settings | self.extra
+        return settings | self.settings
 
     def address(self, service: str) -> str:
         """Where a service listens."""
@@ -203,7 +203,7 @@ async def running_stack(*, seeded: bool = False, **settings: str) -> AsyncIterat
     """Start a stack, with further `TIENDO_…` settings, and end it after use."""
     with tempfile.TemporaryDirectory(prefix="tiendo-stack-", ignore_cleanup_errors=True) as folder:
         stack = Stack(Path(folder))
-        stack.extra = settings
+        stack.settings = settings
         try:
             await stack.start()
             if seeded:
