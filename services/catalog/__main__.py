@@ -1,4 +1,4 @@
-"""`python -m services.catalog [serve|migrate]`."""
+"""`python -m services.catalog [serve|migrate|schema]`."""
 
 from services.catalog.app import serve
 from services.catalog.config import CatalogSettings

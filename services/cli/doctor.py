@@ -3,9 +3,10 @@
 Invariant: every line that is not well ends with what to do; one FAIL makes the exit code 1.
 """
 
+import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from services.cli import pages, streams
 from services.cli.addresses import calling_host
 from services.cli.client import CallError, Client
 from services.cli.figures import number
+from services.cli.processes import run_all
 from services.cli.session import Session, StopError, command
 from services.cli.words import Lang
 from services.common.broker import MINIMUM_VERSION
@@ -63,6 +65,8 @@ def _examine(session: Session) -> Iterator[Finding]:
     client = Client(settings, session.actor, patient=False)
     health = {service: _health(client, service, "") for service in SERVICES}
     yield from _databases(session, client, health)
+    away = [service for service, state in health.items() if state is None]
+    yield from _schemas(session, [service for service in away if _has_database(settings, service)])
     broker = list(_broker(session, settings))
     yield from broker
     for service in SERVICES:
@@ -97,6 +101,29 @@ def _databases(session: Session, client: Client, health: dict[str, int | None]) 
     well = [service for service in answering if service not in ill]
     if well:
         yield Finding(OK, subject, word("screen.doctor.schema_current", services=", ".join(well)))
+
+
+def _has_database(settings: Settings, service: str) -> bool:
+    """Tell whether the database of a service is to be found from here."""
+    return f"TIENDO_{service.upper()}_DATABASE_URL" in os.environ or (settings.data_dir / f"{service}.db").exists()
+
+
+def _schemas(session: Session, away: Sequence[str]) -> Iterator[Finding]:
+    """Say whether their databases are why these services do not answer: each looks at its own."""
+    word, subject = session.word, session.word("screen.doctor.databases")
+    for service, done in zip(away, run_all(away, "schema", environ=os.environ), strict=True):
+        if done.returncode:
+            yield Finding(FAIL, subject, done.stderr.strip().rpartition("\n")[2])
+            continue
+        seen = json.loads(done.stdout)
+        values = {"service": service, **{name: seen[name] for name in ("database", "found", "wanted")}}
+        setting = f"TIENDO_{service.upper()}_DATABASE_URL"
+        if not seen["answers"]:
+            yield Finding(FAIL, subject, word("screen.doctor.database_away", service=service, setting=setting))
+        elif seen["newer"]:
+            yield Finding(FAIL, subject, word("screen.doctor.schema_unknown", **values))
+        elif seen["found"] != seen["wanted"]:
+            yield Finding(FAIL, subject, word("screen.doctor.schema_old", **values))
 
 
 def _broker(session: Session, settings: Settings) -> Iterator[Finding]:

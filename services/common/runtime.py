@@ -33,6 +33,7 @@ from services.common.log import configure
 from services.common.metrics import Metrics
 from services.common.relay import Publication, Relay
 from services.common.replicas import Replicas, look
+from services.common.schema import SchemaError, check_not_newer, check_schema, describe
 from services.common.server import PortTakenError, Server, check_port, run
 from services.common.snapshot import Live, Reached, State
 from services.common.stream import RelayState
@@ -47,10 +48,6 @@ S = TypeVar("S", bound=State)
 W = TypeVar("W", bound=Work[Any])
 
 log = structlog.get_logger("runtime")
-
-
-class SchemaError(Exception):
-    """The database has another schema than this code; the message gives both and the command."""
 
 
 class _LiveReader:
@@ -230,20 +227,11 @@ def _feed_reason(feed: Feed) -> Callable[[], str]:
     return lambda: feed.reason if feed.state in {FeedState.UNREACHABLE, FeedState.HALTED} else ""
 
 
-def check_schema(engine: Engine, service: str) -> None:
-    """Raise SchemaError unless the database has exactly the schema that this code knows."""
-    found, known = db.schema_versions(engine, service)
-    if found != known:
-        raise SchemaError(
-            f"{service}: the database has schema {found}, this version needs {known}; run `tiendo migrate`"
-            + (" with the newest version of Tiendo" if found > known != "none" and found != "none" else ""),
-        )
-
-
 def migrate(service: str, shared: Settings, own: ServiceSettings, journal: Journal) -> tuple[str, str]:
-    """Bring the schema up to date and begin the journal; give the schema found and the schema made."""
+    """Bring the schema up to date and begin the journal; give the schema found and the one made. Raises SchemaError."""
     engine = db.open_engine(own.database(service, shared))
     try:
+        check_not_newer(engine, service)
         versions = db.migrate(engine, service)
         with db.write_transaction(engine) as connection:
             journal.found(connection, secrets.token_hex(8), utc_now())
@@ -296,14 +284,14 @@ def main(
     journal: Journal,
     others: dict[str, Callable[[Settings, O], Awaitable[str]]] | None = None,
 ) -> None:
-    """Be `python -m services.<service> [serve|migrate|…]`. Exit codes: 0 done, 1 refused, 2 wrong usage.
+    """Be `python -m services.<service> [serve|migrate|schema|…]`. Exit codes: 0 done, 1 refused, 2 wrong usage.
 
     `others` are further commands of the service, each giving a sentence to print.
     """
-    others = others or {}
+    own_commands, others = ("serve", "migrate", "schema"), others or {}
     command = sys.argv[1] if len(sys.argv) > 1 else "serve"
-    if len(sys.argv) > 2 or command not in {"serve", "migrate", *others}:
-        print(f"usage: python -m services.{service} [{'|'.join(('serve', 'migrate', *others))}]", file=sys.stderr)  # noqa: T201
+    if len(sys.argv) > 2 or command not in {*own_commands, *others}:
+        print(f"usage: python -m services.{service} [{'|'.join((*own_commands, *others))}]", file=sys.stderr)  # noqa: T201
         sys.exit(2)
     try:
         shared, own = read_settings(settings)
@@ -313,6 +301,8 @@ def main(
         elif command == "migrate":
             found, made = migrate(service, shared, own, journal)
             print(f"{service}: schema {found} found, " + ("nothing to do" if found == made else f"{made} made"))  # noqa: T201
+        elif command == "schema":
+            print(describe(service, own.database(service, shared)))  # noqa: T201
         else:
             print(asyncio.run(_awaited(others[command](shared, own))))  # noqa: T201
     except (SettingsError, SchemaError, PortTakenError) as refusal:

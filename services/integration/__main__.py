@@ -1,4 +1,4 @@
-"""`python -m services.integration [serve|migrate|attach]`."""
+"""`python -m services.integration [serve|migrate|schema|attach]`."""
 
 from services.common.runtime import main
 from services.integration.app import serve

@@ -1,4 +1,4 @@
-"""`python -m services.status [serve|migrate|rebuild]`."""
+"""`python -m services.status [serve|migrate|schema|rebuild]`."""
 
 from services.common.runtime import main
 from services.status.app import serve

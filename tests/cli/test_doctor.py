@@ -3,11 +3,13 @@
 import asyncio
 import json
 import socket
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pytest
 from google.protobuf.duration_pb2 import Duration
 from typer.testing import CliRunner
 
@@ -96,6 +98,41 @@ def test_port_of_another_program_names_the_setting() -> None:
     assert code == 1
     assert f"port {port}" in said
     assert "taken by another program; stop it or set TIENDO_STATUS_PORT" in said
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ("0000", "catalog: {database} has schema 0000, wanted 0001; run: tiendo migrate"),
+        ("0002", "catalog: {database} has schema 0002, newer than this program (0001); install the newer version"),
+        ("0001", ""),
+    ],
+)
+def test_a_wrong_schema_names_the_database_both_numbers_and_the_remedy(
+    tmp_path: Path, version: str, words: str
+) -> None:
+    """A service that is away because of its database is told apart from one that was not started."""
+    file = tmp_path / "catalog.db"
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        connection.execute("INSERT INTO alembic_version VALUES (?)", (version,))
+    code, said = run_doctor(TIENDO_DATA_DIR=str(tmp_path))
+
+    told = [line for line in said.splitlines() if line.startswith("FAIL  databases")]
+    assert code == 1
+    assert [line.removeprefix("FAIL  databases    ") for line in told] == (
+        [words.format(database=f"sqlite:///{file}")] if words else []
+    )
+    assert [file.name for file in tmp_path.glob("*.db")] == ["catalog.db"]
+
+
+def test_a_database_that_does_not_answer_names_its_setting() -> None:
+    """The database of a service that is away may be away itself."""
+    code, said = run_doctor(TIENDO_STATUS_DATABASE_URL=f"postgresql://u:secret@127.0.0.1:{free_port()}/x")
+
+    assert code == 1
+    assert "status: the database does not answer; start it or mend TIENDO_STATUS_DATABASE_URL" in said
+    assert "secret" not in said
 
 
 def test_old_broker_names_both_versions() -> None:
