@@ -10,7 +10,7 @@ from tests.support.machine import Commands
 
 # `suite` is what every run of the tests does, the same each time; `long` looks further, and elsewhere each time.
 _PROFILES = {
-    "suite": settings(max_examples=24, stateful_step_count=40, derandomize=True),
+    "suite": settings(max_examples=30, stateful_step_count=40, derandomize=True),
     "long": settings(max_examples=2000, stateful_step_count=60, derandomize=False),
 }
 PROFILE = settings(

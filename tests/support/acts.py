@@ -17,7 +17,9 @@ class Act(NamedTuple):
 
 
 _WAYS = [("catalog", "integration"), ("catalog", "status"), ("integration", "status")]
-_INSTANTS = st.none() | st.tuples(st.integers(0, 200), st.integers(-1, 1))
+# One of the instants or days of which something was told, or one just beside it.
+_BESIDE = st.tuples(st.integers(0, 200), st.integers(-1, 1))
+_DAYS = st.lists(whens | _BESIDE, min_size=1, max_size=6)
 # How often what comes, against each other.
 acts = st.one_of(
     *(
@@ -27,7 +29,7 @@ acts = st.one_of(
             ("integrate", 6, st.tuples(st.lists(integration_commands, min_size=1, max_size=5))),
             ("describe", 2, st.tuples(st.lists(catalog_commands, min_size=1, max_size=3))),
             ("carry", 4, st.tuples(st.sampled_from(_WAYS), st.integers(1, 12), st.integers(0, 3))),
-            ("question", 4, st.tuples(programmes, st.none() | whens, _INSTANTS, st.integers(0, 4))),
+            ("question", 4, st.tuples(programmes, _DAYS, st.none() | _BESIDE, st.integers(0, 4))),
             ("repeat", 1, st.tuples(st.integers(0, 99), st.integers(0, 99))),
             ("restart", 1, st.tuples(st.sampled_from(SERVICES))),
             ("look_back", 1, st.just(())),

@@ -103,14 +103,16 @@ class Step(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Several advances, all or nothing."""
+    """Several advances, all or nothing; each by so many stages."""
 
     steps: list[tuple[str, int, When | None]]
 
-    def request(self, _present: Present, today: date) -> Command:
+    def request(self, present: Present, today: date) -> Command:
         """The command."""
         request = pb.BatchAdvanceIntegrationsRequest()
-        for service, stage, when in self.steps:
+        for service, by, when in self.steps:
+            integration = present.get(f"integrations/{service}")
+            stage = min(integration.stage + by, 7) if integration else 7
             one = request.requests.add(name=f"integrations/{service}", stage=stage)
             if when:
                 one.effective_date.CopyFrom(when.effective(today))
@@ -118,7 +120,7 @@ class Batch(NamedTuple):
 
 
 class Correction(NamedTuple):
-    """Another date for an entry, or its annulment; mostly of one that is there."""
+    """Another date for an entry, counted from that of the newest, or its annulment; mostly of one that is there."""
 
     service: str
     back: int
@@ -130,7 +132,9 @@ class Correction(NamedTuple):
         number = max(0, present[name].transition_count - self.back) if name in present else self.back
         request = pb.CorrectTransitionRequest(name=name, transition=number, reason="ghi nhầm")
         if self.when:
-            request.effective_date.CopyFrom(self.when.effective(today))
+            newest = present[name].effective_date.date if name in present else None
+            base = min(naive.last_day(newest), today) if newest and newest.year else today
+            request.effective_date.CopyFrom(self.when.effective(base))
         else:
             request.annul = True
         return "CorrectTransition", request
@@ -190,8 +194,8 @@ integration_commands = st.one_of(
         ),
         6,
     ),
-    *_often(st.builds(Correction, ids, st.integers(-1, 4), st.none() | whens), 2),
-    st.builds(Batch, st.lists(st.tuples(ids, st.integers(2, 7), recently), min_size=1, max_size=3)),
+    *_often(st.builds(Correction, ids, st.integers(-1, 4), st.none() | recently), 2),
+    st.builds(Batch, st.lists(st.tuples(ids, st.sampled_from([1, 1, 2, 0]), recently), min_size=1, max_size=3)),
     st.builds(CheckReport, ids, st.integers(1, 2), st.integers(1, 5), st.none() | whens),
     st.builds(Link, ids, st.sampled_from(["https://dichvucong.gov.vn/1", "", "ftp://x"])),
 )

@@ -20,6 +20,7 @@ from tests.support.commands import IDS, Clock, Command, When
 from tests.support.installation import SERVICES, start_installation
 from tiendo.catalog.v1 import catalog_service_pb2 as catalog_pb2
 from tiendo.catalog.v1 import programme_pb2, service_pb2
+from tiendo.common.v1 import date_pb2
 from tiendo.integration.v1 import integration_pb2
 from tiendo.integration.v1 import integration_service_pb2 as pb
 from tiendo.status.v1 import status_service_pb2 as status_pb2
@@ -190,20 +191,31 @@ class Commands(RuleBasedStateMachine):
         assert not any(group.not_known for group in reply.groups[:-1])
         return reply
 
-    def question(self, programme: str, as_of: When | None, known: tuple[int, int] | None, by: int) -> None:
+    def question(self, programme: str, days: list[Any], known: tuple[int, int] | None, by: int) -> None:
         """Any question is answered as counted by hand; one about the past is kept, to be asked again."""
-        request = status_pb2.GetCompletionRequest(programme=programme, group_by=by)  # type: ignore[arg-type]
-        request.as_of.CopyFrom((as_of or When(0, "day")).on(self.clock.today))
-        if known:
-            instants = sorted({naive.recorded(event) for events in self.events.values() for event in events})
-            instant = instants[known[0] % len(instants)] + timedelta(microseconds=known[1])
-            request.known_at.FromDatetime(min(instant, self.clock.now))
-        reply = self.assert_counted(request)
-        places = [self.state("status").checkpoint(source).sequence for source in _JOURNALS]
-        if reply and places == [len(self.events[source]) for source in _JOURNALS]:
-            request.known_at.CopyFrom(reply.known_at)
-            self.answered.append((request, naive.read_answer(reply)))
-            self.clock.tick(microseconds=1)
+        for day in days:
+            request = status_pb2.GetCompletionRequest(programme=programme, group_by=by)  # type: ignore[arg-type]
+            request.as_of.CopyFrom(day.on(self.clock.today) if isinstance(day, When) else self.beside(*day))
+            if known:
+                instants = sorted({naive.recorded(event) for events in self.events.values() for event in events})
+                instant = instants[known[0] % len(instants)] + timedelta(microseconds=known[1])
+                request.known_at.FromDatetime(min(instant, self.clock.now))
+            reply = self.assert_counted(request)
+            places = [self.state("status").checkpoint(source).sequence for source in _JOURNALS]
+            if reply and places == [len(self.events[source]) for source in _JOURNALS]:
+                request.known_at.CopyFrom(reply.known_at)
+                self.answered.append((request, naive.read_answer(reply)))
+                self.clock.tick(microseconds=1)
+
+    def beside(self, pick: int, days: int) -> date_pb2.PartialDate:
+        """A day on which something told begins, ends or was recorded, or one just beside it."""
+        told = [naive.what_of(event) for event in self.events["integration"]]
+        dates = [one.transition.effective_date.date for one in told if hasattr(one, "transition")]
+        dates += [one.check.date.date for one in told if hasattr(one, "check")]
+        edges = {edge(one) for one in dates if one.year for edge in (naive.first_day, naive.last_day)}
+        edges |= {(naive.recorded(event) + timedelta(hours=7)).date() for event in self.events["integration"]}
+        day = sorted(edges)[pick % len(edges)] + timedelta(days=days)
+        return date_pb2.PartialDate(year=day.year, month=day.month, day=day.day)
 
     def look_back(self) -> None:
         """Once all are up to date, answers for a past instant are what they were; the tables hold what the journals say."""
