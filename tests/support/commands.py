@@ -180,6 +180,7 @@ whens = st.builds(
     When, st.integers(-2, 40), st.sampled_from(["day", "day", "day", "month", "month", "year"]), st.booleans()
 )
 recently = st.none() | st.builds(When, st.integers(-1, 9), st.sampled_from(["day", "day", "month"]), st.booleans())
+around = st.builds(When, st.integers(-15, 9), st.sampled_from(["day", "day", "month"]), st.booleans())
 integration_commands = st.one_of(
     *_often(
         st.builds(
@@ -194,7 +195,7 @@ integration_commands = st.one_of(
         ),
         6,
     ),
-    *_often(st.builds(Correction, ids, st.integers(-1, 4), st.none() | recently), 2),
+    *_often(st.builds(Correction, ids, st.integers(-1, 4), st.none() | around | around.map(lambda when: when)), 2),
     st.builds(Batch, st.lists(st.tuples(ids, st.sampled_from([1, 1, 2, 0]), recently), min_size=1, max_size=3)),
     st.builds(CheckReport, ids, st.integers(1, 2), st.integers(1, 5), st.none() | whens),
     st.builds(Link, ids, st.sampled_from(["https://dichvucong.gov.vn/1", "", "ftp://x"])),
