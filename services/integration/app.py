@@ -23,8 +23,12 @@ def build(
     shared: Settings,
     own: IntegrationSettings,
     clock: Callable[[], datetime] = utc_now,
+    peer: Peer | None = None,
 ) -> tuple[Runtime[State, IntegrationWork], Rpc, Peer]:
-    """Open the database, load the state and wire the service; the peer is the caller's to close. Raises SchemaError."""
+    """Open the database, load the state and wire the service; the peer is the caller's to close.
+
+    `peer` takes the place of the catalog at its address. Raises SchemaError.
+    """
     runtime: Runtime[State, IntegrationWork] = Runtime(
         "integration",
         shared,
@@ -49,7 +53,7 @@ def build(
         default_programme=shared.default_programme,
     )
     metrics.observe(runtime.metrics, runtime.live)
-    peer = Peer(shared.address_of(CATALOG), consumers.CATALOG_SERVICE)
+    peer = peer or Peer(shared.address_of(CATALOG), consumers.CATALOG_SERVICE)
     rpc.feed = consumers.catalog_feed(runtime, peer, shared)
     return runtime, rpc, peer
 

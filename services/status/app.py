@@ -4,8 +4,11 @@ Invariant: the only module that knows all the others; nothing is opened before `
 """
 
 import asyncio
+from collections.abc import Callable
+from datetime import datetime
 
 from services.common.config import Settings
+from services.common.journal import utc_now
 from services.common.runtime import Peer, Runtime
 from services.status import consumers, metrics, storage, usecases, wire
 from services.status.config import StatusSettings
@@ -18,8 +21,16 @@ from tiendo.status.v1 import status_service_pb2
 DESCRIPTOR = status_service_pb2.DESCRIPTOR.services_by_name["StatusService"]
 
 
-async def serve(shared: Settings, own: StatusSettings, stopping: asyncio.Event) -> None:
-    """Serve until `stopping` is set. Raises SchemaError, PortTakenError."""
+def build(
+    shared: Settings,
+    own: StatusSettings,
+    clock: Callable[[], datetime] = utc_now,
+    peers: dict[str, Peer] | None = None,
+) -> tuple[Runtime[State, StatusWork], Rpc, dict[str, Peer]]:
+    """Open the database, load the state and wire the service; the peers are the caller's to close.
+
+    `peers`, by source, take the place of the sources at their addresses. Raises SchemaError.
+    """
     runtime: Runtime[State, StatusWork] = Runtime(
         "status",
         shared,
@@ -31,6 +42,7 @@ async def serve(shared: Settings, own: StatusSettings, stopping: asyncio.Event) 
         begin=StatusWork,
         catch_up=lambda connection, state, head: storage.catch_up(connection, state, head, usecases.decode),
         publication=wire.publication,
+        clock=clock,
     )
     rpc = Rpc(
         runtime.live,
@@ -42,9 +54,10 @@ async def serve(shared: Settings, own: StatusSettings, stopping: asyncio.Event) 
         clock=runtime.clock,
         default_programme=shared.default_programme,
     )
-    peers = {source: Peer(shared.address_of(source), service) for source, service in consumers.SERVICES.items()}
-    feeds = Feeds(runtime, peers, shared)
-    rpc.feeds = feeds.all
+    peers = peers or {
+        source: Peer(shared.address_of(source), service) for source, service in consumers.SERVICES.items()
+    }
+    rpc.feeds = Feeds(runtime, peers, shared).all
     rpc.watches = Watches(
         runtime.live,
         runtime.engine,
@@ -53,8 +66,14 @@ async def serve(shared: Settings, own: StatusSettings, stopping: asyncio.Event) 
         longest_seconds=shared.watch_seconds,
     )
     metrics.observe(runtime.metrics, runtime.live, rpc.watches, runtime.clock)
+    return runtime, rpc, peers
+
+
+async def serve(shared: Settings, own: StatusSettings, stopping: asyncio.Event) -> None:
+    """Serve until `stopping` is set. Raises SchemaError, PortTakenError."""
+    runtime, rpc, peers = build(shared, own)
     try:
-        await runtime.serve(stopping, descriptor=DESCRIPTOR, rpc=rpc, feeds=list(feeds.all.values()))
+        await runtime.serve(stopping, descriptor=DESCRIPTOR, rpc=rpc, feeds=list(rpc.feeds.values()))
     finally:
         for peer in peers.values():
             await peer.close()
