@@ -52,7 +52,7 @@ def kind_of(name: str) -> str:
     return name.partition("-")[0]
 
 
-def _die_with_parent(stop_signal: signal.Signals) -> Callable[[], None] | None:
+def die_with_parent(stop_signal: signal.Signals) -> Callable[[], None] | None:
     """Give what a new process runs first so that it is told when this one is gone; only Linux knows how."""
     if not sys.platform.startswith("linux"):
         return None
@@ -109,7 +109,7 @@ class Children:
                 stderr=subprocess.STDOUT,
                 env={**self._environ, **environ},
                 start_new_session=True,
-                preexec_fn=_die_with_parent(stop_signal),  # noqa: PLW1509  no thread of ours holds a lock here
+                preexec_fn=die_with_parent(stop_signal),  # noqa: PLW1509  no thread of ours holds a lock here
             )
         child = Child(name, process, log, command, environ, stop_signal)
         self._running.append(child)

@@ -35,13 +35,13 @@ class ClusterStack(Stack):
 
     def spawn(self, service: str) -> None:
         """Start a service's process under its own name."""
-        self.extra["TIENDO_NATS_URL"] = self.cluster.url(service)
+        self.settings["TIENDO_NATS_URL"] = self.cluster.url(service)
         super().spawn(service)
 
     async def start(self) -> None:
         """Start the brokers, migrate as operator, start the services."""
         await self.cluster.start()
-        self.extra["TIENDO_NATS_URL"] = self.cluster.url("operator")
+        self.settings["TIENDO_NATS_URL"] = self.cluster.url("operator")
         migrated = await asyncio.to_thread(self.run, "services.cli.main", "migrate")
         assert migrated.returncode == 0, migrated.stderr
         for service in SERVICES:
