@@ -22,8 +22,8 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-up: $(READY) ## Start everything on this machine, with the real data
-	@exec $(BIN)/tiendo up
+up: $(READY) ## Start everything on this machine, with the real data; ENGINE=production: as it runs in production
+	@exec $(BIN)/tiendo up $(if $(ENGINE),--engine $(ENGINE))
 
 test: check ## Prove it: every check, then every test
 	$(BIN)/python -m pytest

@@ -58,11 +58,33 @@ class Addresses:
             settings[f"TIENDO_{service.upper()}_ADDRESS"] = self.calls[service]
         return settings
 
+    def nats_servers(self) -> list[tuple[str, int]]:
+        """Host and port of each NATS server that is named. Raises SettingsError."""
+        servers = []
+        for url in self.nats_url.split(","):
+            place = url.strip().rpartition("://")[2].rpartition("@")[2].rstrip("/")
+            host, _, port = place.rpartition(":") if ":" in place else (place, "", "")
+            if not (port or "0").isdigit():
+                raise SettingsError(f"TIENDO_NATS_URL: give nats://host:port, not {url!r}")
+            servers.append((host, int(port or _DEFAULT_NATS_PORT)))
+        return servers
+
+    def nats_cluster(self, count: int) -> list[tuple[str, int]]:
+        """Host and port of each of `count` servers: as named, or one that is named and those on the ports after it.
+
+        Raises SettingsError.
+        """
+        servers = self.nats_servers()
+        if len(servers) == 1:
+            host, port = servers[0]
+            return [(host, port + number) for number in range(count)]
+        if len(servers) != count:
+            raise SettingsError(f"TIENDO_NATS_URL: name one server or all {count} of the cluster, not {len(servers)}")
+        return servers
+
     def nats_host_port(self) -> tuple[str, int]:
         """Host and port of the first NATS server."""
-        first = self.nats_url.split(",")[0].rpartition("://")[2].rpartition("@")[2].rstrip("/")
-        host, _, port = first.rpartition(":") if ":" in first else (first, "", "")
-        return host, int(port or _DEFAULT_NATS_PORT)
+        return self.nats_servers()[0]
 
     def own_nats(self) -> bool:
         """Whether the NATS server is to run on this machine."""

@@ -1,7 +1,7 @@
 """Processes that live and die with `tiendo up`.
 
 Invariant: none of them outlives this process, however it ends, and none gets the terminal's Ctrl-C: they are told to stop
-in order.
+in order. Of several alike the names are `catalog-1`, `catalog-2`: they are of one kind.
 """
 
 import contextlib
@@ -28,6 +28,9 @@ class Child:
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    command: Sequence[str]
+    environ: Mapping[str, str]
+    stop_signal: signal.Signals
 
     def last_lines(self, count: int = 15) -> list[str]:
         """Give the end of its log."""
@@ -36,7 +39,20 @@ class Child:
         return []
 
 
-def _die_with_parent() -> Callable[[], None] | None:
+class EndedError(Exception):
+    """A part ended by itself."""
+
+    def __init__(self, child: Child) -> None:
+        super().__init__(child.name)
+        self.child = child
+
+
+def kind_of(name: str) -> str:
+    """Give what a part is one of: `catalog` of `catalog-2`."""
+    return name.partition("-")[0]
+
+
+def die_with_parent(stop_signal: signal.Signals) -> Callable[[], None] | None:
     """Give what a new process runs first so that it is told when this one is gone; only Linux knows how."""
     if not sys.platform.startswith("linux"):
         return None
@@ -44,7 +60,7 @@ def _die_with_parent() -> Callable[[], None] | None:
     parent = os.getpid()
 
     def prepare() -> None:
-        library.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        library.prctl(_PR_SET_PDEATHSIG, stop_signal)
         if os.getppid() != parent:
             os._exit(1)
 
@@ -59,25 +75,43 @@ class Children:
         self._logs.mkdir(parents=True, exist_ok=True)
         self._running: list[Child] = []
 
-    def start(self, name: str, command: Sequence[str], *, log_name: str = "") -> Child:
-        """Start a part; its output goes to its log, and the log of the start before is kept beside it.
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        environ: Mapping[str, str] | None = None,
+        log_name: str = "",
+        stop_signal: signal.Signals = signal.SIGTERM,
+    ) -> Child:
+        """Start a part, with further settings and the signal that stops it.
 
-        Call it from the main thread: the part ends with the thread that started it.
+        Its output goes to its log, and the log of the start before is kept beside it. Call it from the main thread: the
+        part ends with the thread that started it.
         """
         log = self._logs / f"{log_name or name}.log"
         with contextlib.suppress(FileNotFoundError):
             log.replace(log.with_suffix(".log.1"))
-        with log.open("wb") as output:
+        return self._spawn(name, command, log, environ or {}, stop_signal)
+
+    def restart(self, child: Child) -> Child:
+        """Start one again that ended and was forgotten; its log goes on."""
+        return self._spawn(child.name, child.command, child.log, child.environ, child.stop_signal)
+
+    def _spawn(
+        self, name: str, command: Sequence[str], log: Path, environ: Mapping[str, str], stop_signal: signal.Signals
+    ) -> Child:
+        with log.open("ab") as output:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=self._environ,
+                env={**self._environ, **environ},
                 start_new_session=True,
-                preexec_fn=_die_with_parent(),  # noqa: PLW1509  no thread of ours holds a lock here
+                preexec_fn=die_with_parent(stop_signal),  # noqa: PLW1509  no thread of ours holds a lock here
             )
-        child = Child(name, process, log)
+        child = Child(name, process, log, command, environ, stop_signal)
         self._running.append(child)
         return child
 
@@ -90,13 +124,17 @@ class Children:
         return next((child for child in self._running if child.process.poll() is not None), None)
 
     def stop(self, order: Sequence[str]) -> None:
-        """Stop all, one after the other in `order`, within STOP_SECONDS; what is left then is killed."""
+        """Stop all, one kind after the other in `order`, within STOP_SECONDS; what is left then is killed."""
         deadline = time.monotonic() + STOP_SECONDS
-        places = {name: place for place, name in enumerate(order)}
-        for child in sorted(self._running, key=lambda each: places.get(each.name, -1)):
-            if child.process.poll() is None:
-                child.process.send_signal(signal.SIGTERM)
-                _wait(child, min(deadline, time.monotonic() + _STEP_SECONDS))
+        places = {kind: place for place, kind in enumerate(order)}
+        for place in range(-1, len(order)):
+            group = [child for child in self._running if places.get(kind_of(child.name), -1) == place]
+            step_deadline = min(deadline, time.monotonic() + _STEP_SECONDS)
+            for child in group:
+                if child.process.poll() is None:
+                    child.process.send_signal(child.stop_signal)
+            for child in group:
+                _wait(child, step_deadline)
         for child in self._running:
             _wait(child, deadline)
         for child in self._running:

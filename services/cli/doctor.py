@@ -176,13 +176,17 @@ def _service(
 def _pages(session: Session, settings: Settings, answering: list[str]) -> Iterator[Finding]:
     word, subject = session.word, session.word("screen.doctor.metrics")
     known = pages.known(settings.data_dir, calling_host(settings.host))
-    found = {service: address for service, address in known.items() if service in answering}
-    away = [service for service, address in found.items() if not pages.answers(address)]
-    for service in away:
-        setting = f"TIENDO_{service.upper()}_METRICS_PORT"
-        text = word("screen.doctor.metrics_away", service=service, address=found[service], setting=setting)
-        yield Finding(WARN, subject, text)
-    if well := [f"{service} http://{address}/metrics" for service, address in found.items() if service not in away]:
+    well: list[str] = []
+    for service, address in known:
+        if service not in answering:
+            continue
+        if pages.answers(address):
+            well.append(f"{service} http://{address}/metrics")
+        else:
+            setting = pages.setting(service)
+            text = word("screen.doctor.metrics_away", service=service, address=address, setting=setting)
+            yield Finding(WARN, subject, text)
+    if well:
         yield Finding(OK, subject, ", ".join(well))
 
 

@@ -7,48 +7,38 @@ import contextlib
 import http.client
 import json
 import os
-import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from services.cli import ports
 from services.cli.addresses import OWN
+from services.cli.children import kind_of
 from services.common.config import SERVICES
-from services.common.server import PortTakenError, check_port
 
-# Below those that the system gives to outgoing connections, which could take one before its service does.
-_PORTS = range(17_111, 27_111)
 _FILE = "prometheus.json"
 _LOOK_SECONDS = 2.0
 
 
-def find(host: str, draw: Callable[[], int] = lambda: random.choice(_PORTS)) -> dict[str, int]:  # noqa: S311
-    """Give each page's port: the one that was set, else a free one."""
-    ports = {service: port for service in SERVICES if (port := OWN[service]().metrics_port)}
+def find(host: str, parts: Sequence[str] = SERVICES, draw: Callable[[], int] = ports.draw) -> dict[str, int]:
+    """Give each page's port: for a service's first part the one that was set, else a free one."""
+    given: dict[str, int] = {}
     for service in SERVICES:
-        if service not in ports:
-            port = draw()
-            while port in ports.values() or not _free(host, port):
-                port = draw()
-            ports[service] = port
-    return {service: ports[service] for service in SERVICES}
+        if port := OWN[service]().metrics_port:
+            given[next(part for part in parts if kind_of(part) == service)] = port
+    for part in parts:
+        if part not in given:
+            given[part] = ports.find_free(host, given.values(), draw)
+    return {part: given[part] for part in parts}
 
 
-def _free(host: str, port: int) -> bool:
-    try:
-        check_port(host, port, "")
-    except PortTakenError:
-        return False
-    return True
-
-
-def environ(ports: Mapping[str, int]) -> dict[str, str]:
-    """Give the settings that turn the pages on."""
-    return {f"TIENDO_{service.upper()}_METRICS_PORT": str(port) for service, port in ports.items()}
+def setting(part: str) -> str:
+    """Name the setting of a part's page."""
+    return f"TIENDO_{kind_of(part).upper()}_METRICS_PORT"
 
 
 def write(folder: Path, host: str, ports: Mapping[str, int]) -> None:
     """Say where the pages are, in the form of Prometheus' `file_sd_configs`."""
-    targets = [{"targets": [f"{host}:{port}"], "labels": {"service": service}} for service, port in ports.items()]
+    targets = [{"targets": [f"{host}:{port}"], "labels": {"service": kind_of(part)}} for part, port in ports.items()]
     beside = folder / f"{_FILE}.new"
     beside.write_text(json.dumps(targets, indent=1) + "\n", encoding="utf-8")
     beside.replace(folder / _FILE)
@@ -59,16 +49,16 @@ def remove(folder: Path) -> None:
     (folder / _FILE).unlink(missing_ok=True)
 
 
-def known(folder: Path, host: str) -> dict[str, str]:
-    """Give `host:port` of each page that is known here: set in the environment, or under a `tiendo up` in that folder."""
-    found: dict[str, str] = {}
+def known(folder: Path, host: str) -> list[tuple[str, str]]:
+    """Give service and `host:port` of each page that is known here: set in the environment, or under a `tiendo up` there."""
+    found: list[tuple[str, str]] = []
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
-        for target in json.loads((folder / _FILE).read_text(encoding="utf-8")):
-            found[str(target["labels"]["service"])] = str(target["targets"][0])
+        listed = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+        found = [(str(target["labels"]["service"]), str(target["targets"][0])) for target in listed]
     for service in SERVICES:
-        if (port := os.environ.get(f"TIENDO_{service.upper()}_METRICS_PORT", "")) not in {"", "0"}:
-            found[service] = f"{host}:{port}"
-    return {service: found[service] for service in SERVICES if service in found}
+        if (port := os.environ.get(setting(service), "")) not in {"", "0"}:
+            found = [each for each in found if each[0] != service] + [(service, f"{host}:{port}")]
+    return sorted((each for each in found if each[0] in SERVICES), key=lambda each: SERVICES.index(each[0]))
 
 
 def answers(address: str) -> bool:

@@ -44,7 +44,9 @@ def commands(call: str, assignments: Mapping[str, str], lang: Lang) -> list[tupl
     return [(f"{prefix}{call} {arguments}", word(f"screen.up.{key}", lang)) for arguments, key in _COMMANDS]
 
 
-def show(console: Console, figure: str, addresses: Addresses, call: str, lang: Lang) -> None:
+def show(
+    console: Console, figure: str, addresses: Addresses, call: str, lang: Lang, *, engine: str = "embedded"
+) -> None:
     """Print the panel; where the commands don't fit into it, they follow below, each on its own line."""
     ports = {service: str(port) for service, port in addresses.ports.items()}
     lines = [
@@ -52,6 +54,8 @@ def show(console: Console, figure: str, addresses: Addresses, call: str, lang: L
         word("screen.up.grpc", lang, host=addresses.host, **ports),
         word("screen.up.nats", lang, address=addresses.nats_url),
     ]
+    if engine != "embedded":
+        lines.append(word(f"screen.up.engine_{engine}", lang))
     wanted = commands(call, addresses.assignments(), lang)
     rows: list[str] = []
     for column in (max(_COLUMN, *(len(text) + 1 for text, _ in wanted)), 0):

@@ -9,7 +9,7 @@ import typer
 
 from services.cli import seeding, streams
 from services.cli.client import UNREACHABLE, Client
-from services.cli.processes import become, run_all
+from services.cli.processes import become, environ_beside, run_all
 from services.cli.seed import load
 from services.cli.session import Session, StopError, UsageProblemError, command
 from services.cli.status import figure
@@ -36,9 +36,10 @@ def migrate(
     service: Annotated[str, typer.Argument(metavar="SERVICE", help="One of them; default: all three.")] = "",
 ) -> None:
     """Bring databases and NATS streams up to date; twice changes nothing."""
-    url = session.settings.nats_url
     chosen = [_check(session, service)] if service else list(SERVICES)
-    done = run_all(chosen, "migrate")
+    environ = environ_beside(session)
+    url = environ.get("TIENDO_NATS_URL", session.settings.nats_url)
+    done = run_all(chosen, "migrate", environ=environ)
     for each in done:
         for line in (*each.stdout.splitlines(), *each.stderr.splitlines()):
             (session.complain if each.returncode or session.as_json else session.say)(line)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
+from services.cli import running
 from services.cli.session import Session, StopError
 
 
@@ -17,9 +18,14 @@ def module_command(service: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", f"services.{service}", *arguments]
 
 
-def run_module(session: Session, service: str, *arguments: str, environ: Mapping[str, str] | None = None) -> None:
+def environ_beside(session: Session) -> dict[str, str]:
+    """Give the environment of a process that opens the same databases as a `tiendo up` which runs on this folder."""
+    return running.heard(session.settings.data_dir) | dict(os.environ)
+
+
+def run_module(session: Session, service: str, *arguments: str) -> None:
     """Run a command of a service and show what it says. Raises StopError with its code when it fails."""
-    done = run_all([service], *arguments, environ=environ)[0]
+    done = run_all([service], *arguments, environ=environ_beside(session))[0]
     for line in done.stdout.splitlines():
         session.say(line)
     if "Traceback (most recent call last)" in done.stderr:
@@ -37,7 +43,7 @@ def run_module(session: Session, service: str, *arguments: str, environ: Mapping
 
 
 def run_all(
-    services: Sequence[str], *arguments: str, environ: Mapping[str, str] | None = None
+    services: Sequence[str], *arguments: str, environ: Mapping[str, str]
 ) -> list[subprocess.CompletedProcess[str]]:
     """Run the same command of several services at once, to their ends."""
     running = [
@@ -46,7 +52,7 @@ def run_all(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=dict(environ) if environ is not None else None,
+            env=dict(environ),
         )
         for service in services
     ]

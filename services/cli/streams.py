@@ -10,9 +10,13 @@ from dataclasses import dataclass, field
 
 import nats.errors
 import structlog
+from nats.js import JetStreamContext
 from nats.js.errors import APIError, NotFoundError
 
-from services.common.broker import Broker, BrokerAwayError, ensure_stream, stream_specs
+from services.common.broker import Broker, BrokerAwayError, StreamSpec, ensure_stream, stream_specs
+
+_MAKE_SECONDS = 15.0
+_RETRY_SECONDS = 0.2
 
 
 @dataclass
@@ -47,10 +51,10 @@ async def _look(nats_url: str, *, make: bool, seconds: float) -> BrokerReport:
         async with asyncio.timeout(seconds):
             await broker.wait_connected()
         report.version = broker.server_version
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(_MAKE_SECONDS if make else seconds):
             await _streams(broker, report, make=make, copies=3 if len(servers) >= 3 else 1)
     except TimeoutError:
-        report.reason = broker.reason
+        report.reason = report.reason or broker.reason or "no answer in time"
     except (BrokerAwayError, nats.errors.Error, APIError, OSError) as problem:
         report.reason = str(problem) or type(problem).__name__
     finally:
@@ -62,7 +66,7 @@ async def _streams(broker: Broker, report: BrokerReport, *, make: bool, copies: 
     jetstream = broker.client().jetstream()
     for spec in stream_specs(num_replicas=copies):
         if make:
-            report.streams[spec.name] = await ensure_stream(jetstream, spec)
+            await _ensure(jetstream, spec, report)
         else:
             try:
                 await jetstream.stream_info(spec.name)
@@ -71,3 +75,18 @@ async def _streams(broker: Broker, report: BrokerReport, *, make: bool, copies: 
             else:
                 report.streams[spec.name] = "present"
         report.jetstream = True
+
+
+async def _ensure(jetstream: JetStreamContext, spec: StreamSpec, report: BrokerReport) -> None:
+    """Make or mend a stream; a cluster that has just begun has no leader yet or lacks a server, and is asked again."""
+    while True:
+        try:
+            report.streams[spec.name] = await ensure_stream(jetstream, spec)
+        except (APIError, nats.errors.TimeoutError) as problem:
+            if spec.num_replicas == 1:
+                raise
+            report.reason = str(problem) or type(problem).__name__
+            await asyncio.sleep(_RETRY_SECONDS)
+        else:
+            report.reason = ""
+            return

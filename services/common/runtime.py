@@ -20,6 +20,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from pydantic import ValidationError
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from services.common import db, gauges
 from services.common.broker import Broker
@@ -307,6 +308,13 @@ def main(
             print(asyncio.run(_awaited(others[command](shared, own))))  # noqa: T201
     except (SettingsError, SchemaError, PortTakenError) as refusal:
         print(f"{service}: {refusal}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+    except DBAPIError as failure:
+        if not db.may_pass(failure):
+            raise
+        setting = f"TIENDO_{service.upper()}_DATABASE_URL"
+        said = " ".join(str(failure.orig).split())
+        print(f"{service}: the database does not answer ({said}); start it or mend {setting}", file=sys.stderr)  # noqa: T201
         sys.exit(1)
 
 

