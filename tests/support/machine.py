@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -208,19 +208,30 @@ class Commands(RuleBasedStateMachine):
                 self.clock.tick(microseconds=1)
 
     def beside(self, pick: int, days: int) -> date_pb2.PartialDate:
-        """A day on which something told begins, ends or was recorded, or one just beside it."""
+        """One of those days, or one just beside it."""
+        edges = self.edges()
+        day = edges[pick % len(edges)] + timedelta(days=days)
+        return date_pb2.PartialDate(year=day.year, month=day.month, day=day.day)
+
+    def edges(self) -> list[date]:
+        """The days on which something told begins, ends or was recorded."""
         told = [naive.what_of(event) for event in self.events["integration"]]
         dates = [one.transition.effective_date.date for one in told if hasattr(one, "transition")]
         dates += [one.check.date.date for one in told if hasattr(one, "check")]
         edges = {edge(one) for one in dates if one.year for edge in (naive.first_day, naive.last_day)}
         edges |= {(naive.recorded(event) + timedelta(hours=7)).date() for event in self.events["integration"]}
-        day = sorted(edges)[pick % len(edges)] + timedelta(days=days)
-        return date_pb2.PartialDate(year=day.year, month=day.month, day=day.day)
+        return sorted(edges)
 
     def look_back(self) -> None:
-        """Once all are up to date, answers for a past instant are what they were; the tables hold what the journals say."""
+        """Once all are up to date, answers for a past instant are what they were, and those for every day as counted by hand.
+
+        The tables hold what the journals say.
+        """
         self.loop.run(self.tiendo.carry_all())
         self.read_journals()
+        for pick in range(len(self.edges())):
+            day = self.beside(pick, 0)
+            self.assert_counted(status_pb2.GetCompletionRequest(programme=PROGRAMMES[0], as_of=day))
 
         for request, before in self.answered:
             assert naive.read_answer(self.ask("status", "GetCompletion", request)) == before
