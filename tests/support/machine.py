@@ -197,7 +197,7 @@ class Commands(RuleBasedStateMachine):
             request = status_pb2.GetCompletionRequest(programme=programme, group_by=by)  # type: ignore[arg-type]
             request.as_of.CopyFrom(day.on(self.clock.today) if isinstance(day, When) else self.beside(*day))
             if known:
-                instants = sorted({naive.recorded(event) for events in self.events.values() for event in events})
+                instants = self.instants()
                 instant = instants[known[0] % len(instants)] + timedelta(microseconds=known[1])
                 request.known_at.FromDatetime(min(instant, self.clock.now))
             reply = self.assert_counted(request)
@@ -206,6 +206,10 @@ class Commands(RuleBasedStateMachine):
                 request.known_at.CopyFrom(reply.known_at)
                 self.answered.append((request, naive.read_answer(reply)))
                 self.clock.tick(microseconds=1)
+
+    def instants(self) -> list[datetime]:
+        """When something was recorded."""
+        return sorted({naive.recorded(event) for events in self.events.values() for event in events})
 
     def beside(self, pick: int, days: int) -> date_pb2.PartialDate:
         """One of those days, or one just beside it."""
@@ -229,9 +233,13 @@ class Commands(RuleBasedStateMachine):
         """
         self.loop.run(self.tiendo.carry_all())
         self.read_journals()
-        for pick in range(len(self.edges())):
-            day = self.beside(pick, 0)
-            self.assert_counted(status_pb2.GetCompletionRequest(programme=PROGRAMMES[0], as_of=day))
+        edges, instants = self.edges(), self.instants()
+        for pick in range(max(len(edges), len(instants))):
+            request = status_pb2.GetCompletionRequest(programme=PROGRAMMES[0], as_of=self.beside(pick, 0))
+            self.assert_counted(request)
+            request.as_of.CopyFrom(When(0, "day").on(self.clock.today))
+            request.known_at.FromDatetime(instants[pick % len(instants)])
+            self.assert_counted(request)
 
         for request, before in self.answered:
             assert naive.read_answer(self.ask("status", "GetCompletion", request)) == before
