@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -197,7 +197,7 @@ class Commands(RuleBasedStateMachine):
             request = status_pb2.GetCompletionRequest(programme=programme, group_by=by)  # type: ignore[arg-type]
             request.as_of.CopyFrom(day.on(self.clock.today) if isinstance(day, When) else self.beside(*day))
             if known:
-                instants = sorted({naive.recorded(event) for events in self.events.values() for event in events})
+                instants = self.instants()
                 instant = instants[known[0] % len(instants)] + timedelta(microseconds=known[1])
                 request.known_at.FromDatetime(min(instant, self.clock.now))
             reply = self.assert_counted(request)
@@ -207,20 +207,39 @@ class Commands(RuleBasedStateMachine):
                 self.answered.append((request, naive.read_answer(reply)))
                 self.clock.tick(microseconds=1)
 
+    def instants(self) -> list[datetime]:
+        """When something was recorded."""
+        return sorted({naive.recorded(event) for events in self.events.values() for event in events})
+
     def beside(self, pick: int, days: int) -> date_pb2.PartialDate:
-        """A day on which something told begins, ends or was recorded, or one just beside it."""
+        """One of those days, or one just beside it."""
+        edges = self.edges()
+        day = edges[pick % len(edges)] + timedelta(days=days)
+        return date_pb2.PartialDate(year=day.year, month=day.month, day=day.day)
+
+    def edges(self) -> list[date]:
+        """The days on which something told begins, ends or was recorded."""
         told = [naive.what_of(event) for event in self.events["integration"]]
         dates = [one.transition.effective_date.date for one in told if hasattr(one, "transition")]
         dates += [one.check.date.date for one in told if hasattr(one, "check")]
         edges = {edge(one) for one in dates if one.year for edge in (naive.first_day, naive.last_day)}
         edges |= {(naive.recorded(event) + timedelta(hours=7)).date() for event in self.events["integration"]}
-        day = sorted(edges)[pick % len(edges)] + timedelta(days=days)
-        return date_pb2.PartialDate(year=day.year, month=day.month, day=day.day)
+        return sorted(edges)
 
     def look_back(self) -> None:
-        """Once all are up to date, answers for a past instant are what they were; the tables hold what the journals say."""
+        """Once all are up to date, answers for a past instant are what they were, and those for every day as counted by hand.
+
+        The tables hold what the journals say.
+        """
         self.loop.run(self.tiendo.carry_all())
         self.read_journals()
+        edges, instants = self.edges(), self.instants()
+        for pick in range(max(len(edges), len(instants))):
+            request = status_pb2.GetCompletionRequest(programme=PROGRAMMES[0], as_of=self.beside(pick, 0))
+            self.assert_counted(request)
+            request.as_of.CopyFrom(When(0, "day").on(self.clock.today))
+            request.known_at.FromDatetime(instants[pick % len(instants)])
+            self.assert_counted(request)
 
         for request, before in self.answered:
             assert naive.read_answer(self.ask("status", "GetCompletion", request)) == before
