@@ -24,7 +24,9 @@ from sqlalchemy import Connection, Engine
 from services.common import db, gauges
 from services.common.broker import Broker
 from services.common.call import TRANSPORT_BYTES, Calls
+from services.common.carry import COMMANDS, carry
 from services.common.config import ServiceSettings, Settings, SettingsError, check_environment, explain
+from services.common.db import SchemaError
 from services.common.errors import Refusal
 from services.common.feed import EpochChangedError, Feed, FeedState, PeerUnavailableError
 from services.common.health import Health, Part
@@ -40,16 +42,13 @@ from services.common.writer import Work, Writer
 
 _RELAY_SECONDS = 1.5
 _CLOSE_SECONDS = 1.0
+_USAGE = 2
 _WELL = {RelayState.RUNNING, RelayState.STANDBY}
 
 S = TypeVar("S", bound=State)
 W = TypeVar("W", bound=Work[Any])
 
 log = structlog.get_logger("runtime")
-
-
-class SchemaError(Exception):
-    """The database has another schema than this code; the message gives both and the command."""
 
 
 class _LiveReader:
@@ -99,7 +98,7 @@ class Runtime(Generic[S, W]):
         """Open the database and load the state. Raises SchemaError. Needs a running event loop."""
         self.service, self.shared, self.own, self.journal, self.clock = service, shared, own, journal, clock
         self.engine = db.open_engine(own.database(service, shared))
-        check_schema(self.engine, service)
+        db.check_schema(self.engine, service)
         self.reached = Reached()
         with db.read_transaction(self.engine) as connection:
             first = load(connection)
@@ -229,24 +228,13 @@ def _feed_reason(feed: Feed) -> Callable[[], str]:
     return lambda: feed.reason if feed.state in {FeedState.UNREACHABLE, FeedState.HALTED} else ""
 
 
-def check_schema(engine: Engine, service: str) -> None:
-    """Raise SchemaError unless the database has exactly the schema that this code knows."""
-    found, known = db.schema_versions(engine, service)
-    if found != known:
-        raise SchemaError(
-            f"{service}: the database has schema {found}, this version needs {known}; run `tiendo migrate`"
-            + (" with the newest version of Tiendo" if found > known != "none" and found != "none" else ""),
-        )
-
-
 def migrate(service: str, shared: Settings, own: ServiceSettings, journal: Journal) -> tuple[str, str]:
-    """Bring the schema up to date and begin the journal; give the schema found and the schema made."""
-    engine = db.open_engine(own.database(service, shared))
+    """Bring the schema up to date and begin the journal; give the schema found and the schema made. Raises SchemaError."""
+    engine = db.open_engine(own.database(service, shared), busy_seconds=db.MIGRATION_BUSY_SECONDS)
     try:
-        versions = db.migrate(engine, service)
-        with db.write_transaction(engine) as connection:
-            journal.found(connection, secrets.token_hex(8), utc_now())
-        return versions
+        return db.migrate(
+            engine, service, lambda connection: journal.found(connection, secrets.token_hex(8), utc_now())
+        )
     finally:
         engine.dispose()
 
@@ -295,25 +283,30 @@ def main(
     journal: Journal,
     others: dict[str, Callable[[Settings, O], Awaitable[str]]] | None = None,
 ) -> None:
-    """Be `python -m services.<service> [serve|migrate|…]`. Exit codes: 0 done, 1 refused, 2 wrong usage.
+    """Be `python -m services.<service> [serve|migrate|…]`. Exit codes: 0 done, 1 refused, 2 wrong usage, 3 unreachable.
 
     `others` are further commands of the service, each giving a sentence to print.
     """
     others = others or {}
-    command = sys.argv[1] if len(sys.argv) > 1 else "serve"
-    if len(sys.argv) > 2 or command not in {"serve", "migrate", *others}:
-        print(f"usage: python -m services.{service} [{'|'.join(('serve', 'migrate', *others))}]", file=sys.stderr)  # noqa: T201
-        sys.exit(2)
+    words = sys.argv[1:] or ["serve"]
     try:
         shared, own = read_settings(settings)
         configure(service, shared.log_format, shared.log_level)
-        if command == "serve":
-            run(lambda stopping: serve(shared, own, stopping), grace_seconds=shared.drain_seconds)
-        elif command == "migrate":
-            found, made = migrate(service, shared, own, journal)
-            print(f"{service}: schema {found} found, " + ("nothing to do" if found == made else f"{made} made"))  # noqa: T201
-        else:
-            print(asyncio.run(_awaited(others[command](shared, own))))  # noqa: T201
+        match words:
+            case ["serve"]:
+                run(lambda stopping: serve(shared, own, stopping), grace_seconds=shared.drain_seconds)
+            case ["migrate"]:
+                found, made = migrate(service, shared, own, journal)
+                done = "nothing to do" if found == made else f"{made} made"
+                print(f"{service}: schema {found} found, {done}")  # noqa: T201
+            case [command] if command in others:
+                print(asyncio.run(_awaited(others[command](shared, own))))  # noqa: T201
+            case _:
+                code = carry(service, journal, shared, own, words)
+                if code == _USAGE:
+                    usage = " | ".join(("serve", "migrate", *others, *COMMANDS.values()))
+                    print(f"usage: python -m services.{service} [{usage}]", file=sys.stderr)  # noqa: T201
+                sys.exit(code)
     except (SettingsError, SchemaError, PortTakenError) as refusal:
         print(f"{service}: {refusal}", file=sys.stderr)  # noqa: T201
         sys.exit(1)
