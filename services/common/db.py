@@ -179,7 +179,8 @@ def _upsert(dialect: str, table: Table, columns: tuple[str, ...], keys: tuple[st
     return statement
 
 
-def _scripts(service: str, connection: Connection | None = None) -> Config:
+def scripts(service: str, connection: Connection | None = None) -> Config:
+    """Give alembic the migrations of a service, to run on this connection."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent.parent / service / "migrations"))
     config.set_main_option("path_separator", "os")
@@ -189,7 +190,7 @@ def _scripts(service: str, connection: Connection | None = None) -> Config:
 
 def revisions(service: str) -> list[str]:
     """Give the schemas that this code knows, the newest first."""
-    return [script.revision for script in ScriptDirectory.from_config(_scripts(service)).walk_revisions()]
+    return [script.revision for script in ScriptDirectory.from_config(scripts(service)).walk_revisions()]
 
 
 def found_revision(connection: Connection) -> str:
@@ -204,17 +205,15 @@ def check_schema(engine: Engine, service: str) -> None:
         found = found_revision(connection)
     if found == known[0]:
         return
-    refuse_newer(service, found, known)
-    raise SchemaError(
-        f"{service}: the database has schema {found}, this version needs {known[0]}; run `tiendo migrate`"
-    )
+    refuse_newer(found, known)
+    raise SchemaError(f"the database has schema {found}, this version needs {known[0]}; run `tiendo migrate`")
 
 
-def refuse_newer(service: str, found: str, known: Sequence[str]) -> None:
+def refuse_newer(found: str, known: Sequence[str]) -> None:
     """Raise SchemaError when a database has a schema that this code does not know, which is to say a newer one."""
     if found not in {"none", *known}:
         raise SchemaError(
-            f"{service}: the database has schema {found}, newer than this version of Tiendo, which knows {known[0]}; "
+            f"the database has schema {found}, newer than this version of Tiendo, which knows {known[0]}; "
             "a schema never goes back: install the version that made it, or `tiendo restore` the back-up from before"
         )
 
@@ -240,9 +239,9 @@ def migrate_in(
         _make_schema(connection)
     known = revisions(service)
     found, wanted = found_revision(connection), known[0] if to == "head" else to
-    refuse_newer(service, found, known)
+    refuse_newer(found, known)
     if found != wanted:
-        command.upgrade(_scripts(service, connection), wanted)
+        command.upgrade(scripts(service, connection), wanted)
     begin(connection)
     return found, wanted
 
