@@ -5,7 +5,9 @@ fail half-way because a reader was turned into a writer; a read transaction neve
 """
 
 import re
-from collections.abc import Iterator, Sequence
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -33,14 +35,21 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.schema import CreateSchema
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
 
 # SQLite counts rows fastest when the key is its own rowid, which only INTEGER is.
 Sequence64 = BigInteger().with_variant(Integer(), "sqlite")
 
-_BUSY_SECONDS = 5
+_BUSY_SECONDS = 5.0
+_AGAIN_SECONDS = 0.01
+MIGRATION_BUSY_SECONDS = 60.0  # of many that start at once, the last waits for all others
 _MIGRATION_LOCK = 7_100_227  # any constant: one lock for all migrations of one PostgreSQL database
+
+
+class SchemaError(Exception):
+    """The database has another schema than this code; the message gives both and the command."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -66,13 +75,16 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def open_engine(url: str) -> Engine:
-    """Open `sqlite:///PATH` (its folder is made) or `postgresql://…` (psycopg 3). Connects on first use."""
+def open_engine(url: str, *, busy_seconds: float = _BUSY_SECONDS) -> Engine:
+    """Open `sqlite:///PATH` (its folder is made) or `postgresql://…` (psycopg 3). Connects on first use.
+
+    `busy_seconds`: how long SQLite waits for its write lock.
+    """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         if parsed.database and parsed.database != ":memory:":
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(parsed, connect_args={"check_same_thread": False, "timeout": _BUSY_SECONDS})
+        engine = create_engine(parsed, connect_args={"check_same_thread": False, "timeout": busy_seconds})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -83,7 +95,17 @@ def open_engine(url: str) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver must not begin transactions of its own
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_SECONDS * 1000}"):
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError:
+            # Where several open a new file at once, SQLite refuses this without waiting, whatever its time-out.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_AGAIN_SECONDS)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -163,7 +185,8 @@ def _upsert(dialect: str, table: Table, columns: tuple[str, ...], keys: tuple[st
     return statement
 
 
-def _scripts(service: str, connection: Connection | None = None) -> Config:
+def scripts(service: str, connection: Connection | None = None) -> Config:
+    """Give alembic the migrations of a service, to run on this connection."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent.parent / service / "migrations"))
     config.set_main_option("path_separator", "os")
@@ -171,24 +194,76 @@ def _scripts(service: str, connection: Connection | None = None) -> Config:
     return config
 
 
-def schema_versions(engine: Engine, service: str) -> tuple[str, str]:
-    """Give the schema found in the database ("none" when there is none) and the one this code knows."""
-    known = ScriptDirectory.from_config(_scripts(service)).get_current_head() or "none"
+def revisions(service: str) -> list[str]:
+    """Give the schemas that this code knows, the newest first."""
+    return [script.revision for script in ScriptDirectory.from_config(scripts(service)).walk_revisions()]
+
+
+def found_revision(connection: Connection) -> str:
+    """Give the schema found in the database; "none" when there is none."""
+    return MigrationContext.configure(connection).get_current_revision() or "none"
+
+
+def check_schema(engine: Engine, service: str) -> None:
+    """Raise SchemaError unless the database has exactly the newest schema that this code knows."""
+    known = revisions(service)
     with read_transaction(engine) as connection:
-        found = MigrationContext.configure(connection).get_current_revision() or "none"
-    return found, known
+        found = found_revision(connection)
+    if found == known[0]:
+        return
+    refuse_newer(engine, found, known)
+    raise SchemaError(f"{engine.url} has schema {found}, this version needs {known[0]}; run `tiendo migrate`")
 
 
-def migrate(engine: Engine, service: str) -> tuple[str, str]:
-    """Bring the schema of `service` to the newest version; give what was found and what it is now. Twice changes nothing."""
+def refuse_newer(engine: Engine, found: str, known: Sequence[str]) -> None:
+    """Raise SchemaError when a database has a schema that this code does not know, which is to say a newer one."""
+    if found not in {"none", *known}:
+        raise SchemaError(
+            f"{engine.url} has schema {found}, newer than this version of Tiendo, which knows {known[0]}; "
+            "a schema never goes back: install the version that made it, or `tiendo restore` the back-up from before"
+        )
+
+
+def migrate(
+    engine: Engine, service: str, begin: Callable[[Connection], None] = lambda _: None, *, to: str = "head"
+) -> tuple[str, str]:
+    """Bring the schema of `service` to revision `to`; give what was found and what it is now. Twice changes nothing.
+
+    `begin` fills what a new schema needs, in the same transaction; any number of processes may do this at once. Raises
+    SchemaError, having changed nothing, when the schema found is newer than this code: there is no way back.
+    """
     with write_transaction(engine) as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-        found = MigrationContext.configure(connection).get_current_revision() or "none"
-        known = ScriptDirectory.from_config(_scripts(service)).get_current_head() or "none"
-        if found != known:
-            command.upgrade(_scripts(service, connection), "head")
-    return found, known
+        return migrate_in(connection, service, begin, to=to)
+
+
+def migrate_in(
+    connection: Connection, service: str, begin: Callable[[Connection], None] = lambda _: None, *, to: str = "head"
+) -> tuple[str, str]:
+    """Do what `migrate` does in a write transaction that the caller ends."""
+    lock_schema(connection)
+    if connection.dialect.name == "postgresql":
+        _make_schema(connection)
+    known = revisions(service)
+    found, wanted = found_revision(connection), known[0] if to == "head" else to
+    refuse_newer(connection.engine, found, known)
+    if found != wanted:
+        command.upgrade(scripts(service, connection), wanted)
+    begin(connection)
+    return found, wanted
+
+
+def lock_schema(connection: Connection) -> None:
+    """Let nobody else change schemas in this database before the write transaction ends."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+
+
+def _make_schema(connection: Connection) -> None:
+    """Make the schema that the database URL names first in its search_path, where it is not there."""
+    if connection.execute(text("SELECT current_schema()")).scalar() is None:
+        path = connection.execute(text("SELECT current_setting('search_path')")).scalar_one()
+        name = path.split(",")[0].strip().strip('"')
+        connection.execute(CreateSchema(name, if_not_exists=True))
 
 
 def run_migrations(context: Any, metadata: MetaData) -> None:

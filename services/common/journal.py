@@ -105,7 +105,9 @@ def stamp(event: Event, head: Head, recorded_time: datetime) -> tuple[Row, Head]
 class Journal:
     """The journal's tables in one service's schema, its lease among them, and every statement on them."""
 
-    def __init__(self, metadata: MetaData) -> None:
+    def __init__(self, metadata: MetaData, *, whole: bool = True) -> None:
+        """`whole`: its first rows are never trimmed away."""
+        self.metadata, self.whole = metadata, whole
         self._head = Table(
             "journal_head",
             metadata,

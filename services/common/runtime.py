@@ -25,7 +25,9 @@ from sqlalchemy.exc import DBAPIError
 from services.common import db, gauges
 from services.common.broker import Broker
 from services.common.call import TRANSPORT_BYTES, Calls
+from services.common.carry import COMMANDS, carry
 from services.common.config import ServiceSettings, Settings, SettingsError, check_environment, explain
+from services.common.db import SchemaError
 from services.common.errors import Refusal
 from services.common.feed import EpochChangedError, Feed, FeedState, PeerUnavailableError
 from services.common.health import Health, Part
@@ -34,7 +36,7 @@ from services.common.log import configure
 from services.common.metrics import Metrics
 from services.common.relay import Publication, Relay
 from services.common.replicas import Replicas, look
-from services.common.schema import SchemaError, check_not_newer, check_schema, describe
+from services.common.schema import describe
 from services.common.server import PortTakenError, Server, check_port, run
 from services.common.snapshot import Live, Reached, State
 from services.common.stream import RelayState
@@ -43,6 +45,7 @@ from services.common.writer import Work, Writer
 
 _RELAY_SECONDS = 1.5
 _CLOSE_SECONDS = 1.0
+_USAGE = 2
 _WELL = {RelayState.RUNNING, RelayState.STANDBY}
 
 S = TypeVar("S", bound=State)
@@ -98,7 +101,7 @@ class Runtime(Generic[S, W]):
         """Open the database and load the state. Raises SchemaError. Needs a running event loop."""
         self.service, self.shared, self.own, self.journal, self.clock = service, shared, own, journal, clock
         self.engine = db.open_engine(own.database(service, shared))
-        check_schema(self.engine, service)
+        db.check_schema(self.engine, service)
         self.reached = Reached()
         with db.read_transaction(self.engine) as connection:
             first = load(connection)
@@ -229,14 +232,12 @@ def _feed_reason(feed: Feed) -> Callable[[], str]:
 
 
 def migrate(service: str, shared: Settings, own: ServiceSettings, journal: Journal) -> tuple[str, str]:
-    """Bring the schema up to date and begin the journal; give the schema found and the one made. Raises SchemaError."""
-    engine = db.open_engine(own.database(service, shared))
+    """Bring the schema up to date and begin the journal; give the schema found and the schema made. Raises SchemaError."""
+    engine = db.open_engine(own.database(service, shared), busy_seconds=db.MIGRATION_BUSY_SECONDS)
     try:
-        check_not_newer(engine, service)
-        versions = db.migrate(engine, service)
-        with db.write_transaction(engine) as connection:
-            journal.found(connection, secrets.token_hex(8), utc_now())
-        return versions
+        return db.migrate(
+            engine, service, lambda connection: journal.found(connection, secrets.token_hex(8), utc_now())
+        )
     finally:
         engine.dispose()
 
@@ -285,27 +286,32 @@ def main(
     journal: Journal,
     others: dict[str, Callable[[Settings, O], Awaitable[str]]] | None = None,
 ) -> None:
-    """Be `python -m services.<service> [serve|migrate|schema|…]`. Exit codes: 0 done, 1 refused, 2 wrong usage.
+    """Be `python -m services.<service> [serve|migrate|schema|…]`. Exit codes: 0 done, 1 refused, 2 wrong usage, 3 unreachable.
 
     `others` are further commands of the service, each giving a sentence to print.
     """
-    own_commands, others = ("serve", "migrate", "schema"), others or {}
-    command = sys.argv[1] if len(sys.argv) > 1 else "serve"
-    if len(sys.argv) > 2 or command not in {*own_commands, *others}:
-        print(f"usage: python -m services.{service} [{'|'.join((*own_commands, *others))}]", file=sys.stderr)  # noqa: T201
-        sys.exit(2)
+    others = others or {}
+    words = sys.argv[1:] or ["serve"]
     try:
         shared, own = read_settings(settings)
         configure(service, shared.log_format, shared.log_level)
-        if command == "serve":
-            run(lambda stopping: serve(shared, own, stopping), grace_seconds=shared.drain_seconds)
-        elif command == "migrate":
-            found, made = migrate(service, shared, own, journal)
-            print(f"{service}: schema {found} found, " + ("nothing to do" if found == made else f"{made} made"))  # noqa: T201
-        elif command == "schema":
-            print(describe(service, own.database(service, shared)))  # noqa: T201
-        else:
-            print(asyncio.run(_awaited(others[command](shared, own))))  # noqa: T201
+        match words:
+            case ["serve"]:
+                run(lambda stopping: serve(shared, own, stopping), grace_seconds=shared.drain_seconds)
+            case ["migrate"]:
+                found, made = migrate(service, shared, own, journal)
+                done = "nothing to do" if found == made else f"{made} made"
+                print(f"{service}: schema {found} found, {done}")  # noqa: T201
+            case ["schema"]:
+                print(describe(service, own.database(service, shared)))  # noqa: T201
+            case [command] if command in others:
+                print(asyncio.run(_awaited(others[command](shared, own))))  # noqa: T201
+            case _:
+                code = carry(service, journal, shared, own, words)
+                if code == _USAGE:
+                    usage = " | ".join(("serve", "migrate", "schema", *others, *COMMANDS.values()))
+                    print(f"usage: python -m services.{service} [{usage}]", file=sys.stderr)  # noqa: T201
+                sys.exit(code)
     except (SettingsError, SchemaError, PortTakenError) as refusal:
         print(f"{service}: {refusal}", file=sys.stderr)  # noqa: T201
         sys.exit(1)

@@ -71,7 +71,7 @@ class ProjectionRow(Base, table=True):
 
 
 metadata = Base.metadata
-journal = Journal(metadata)
+journal = Journal(metadata, whole=False)
 
 # Made once: building a statement costs three times as much as running it.
 _checkpoint, _dead_source = table_of(CheckpointRow).c, table_of(DeadLetterRow).c.source

@@ -9,9 +9,9 @@ from sqlalchemy import text
 from services.catalog.config import CatalogSettings
 from services.catalog.storage import journal
 from services.common.config import Settings
-from services.common.db import migrate, open_engine, write_transaction
+from services.common.db import SchemaError, check_schema, migrate, open_engine, write_transaction
 from services.common.runtime import migrate as migrate_service
-from services.common.schema import SchemaError, check_schema, describe
+from services.common.schema import describe
 from tests.support.databases import ENGINES, new_database
 
 
@@ -25,39 +25,25 @@ def marked(url: str, version: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ENGINES)
-@pytest.mark.parametrize(
-    ("version", "newer", "words"),
-    [
-        ("0000", False, "has schema 0000, this version needs 0001; run `tiendo migrate`"),
-        (
-            "0002",
-            True,
-            "has schema 0002, newer than 0001, which is all this version knows; install the newer version of Tiendo",
-        ),
-    ],
-)
-def test_another_schema_is_refused_with_both_numbers(
-    tmp_path: Path, kind: str, version: str, newer: bool, words: str
-) -> None:
-    """A service does not start on it, and says which database, what it has, what is needed, and what to do."""
+def test_a_newer_schema_is_refused_with_both_numbers(tmp_path: Path, kind: str) -> None:
+    """A service does not start on it, and says which database, what it has, what it knows itself, and what to do."""
     url = new_database(kind, tmp_path)
-    marked(url, version)
+    marked(url, "0002")
     engine = open_engine(url)
-    with pytest.raises(SchemaError) as caught:
+    with pytest.raises(SchemaError, match="schema 0002, newer than this version of Tiendo, which knows 0001") as caught:
         check_schema(engine, "catalog")
     engine.dispose()
     seen = json.loads(describe("catalog", url))
 
-    assert str(caught.value).endswith(words)
     assert str(caught.value).startswith(("sqlite:///", "postgresql+psycopg://"))
-    assert (seen["found"], seen["wanted"], seen["newer"], seen["answers"]) == (version, "0001", newer, True)
+    assert (seen["found"], seen["wanted"], seen["newer"], seen["answers"]) == ("0002", "0001", True, True)
 
 
 def test_a_newer_schema_is_not_migrated(tmp_path: Path) -> None:
     """`tiendo migrate` of an older version leaves the database of a newer one as it is."""
     url = f"sqlite:///{tmp_path / 'catalog.db'}"
     marked(url, "0002")
-    with pytest.raises(SchemaError, match="install the newer version"):
+    with pytest.raises(SchemaError, match="install the version that made it"):
         migrate_service("catalog", Settings(data_dir=tmp_path), CatalogSettings(), journal)
 
     assert json.loads(describe("catalog", url))["found"] == "0002"
