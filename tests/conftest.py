@@ -1,6 +1,14 @@
-"""What holds for every test: a slow machine is no fault of a property."""
+"""What holds for every test: it ends in time, and a slow machine is no fault of a property."""
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.limits import Limits
 
 settings.register_profile("tiendo", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tiendo")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Bound the time of each test."""
+    config.pluginmanager.register(Limits())

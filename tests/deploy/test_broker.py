@@ -25,7 +25,6 @@ from tests.support.stack import free_port
 
 WORDS = {"catalog": "catalog", "integration": "integration", "status": "progress"}
 FOLLOWED: dict[str, list[str]] = {"catalog": [], "integration": ["catalog"], "status": ["catalog", "integration"]}
-pytestmark = pytest.mark.xdist_group("broker_cluster")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
