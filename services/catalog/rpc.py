@@ -17,17 +17,8 @@ from services.common.dates import PartialDate, vietnam_day
 from services.common.endpoint import Endpoint
 from services.common.envelope import chunk
 from services.common.errors import Reason, Refusal
-from services.common.listing import (
-    FilterField,
-    Order,
-    Page,
-    check_reply,
-    fitting,
-    page,
-    parse_filter,
-    parse_order,
-    query_hash,
-)
+from services.common.filters import FilterField, parse_filter
+from services.common.listing import Order, Page, check_reply, fitting, page, parse_order, query_hash
 from services.common.resources import parse_name
 from services.common.text import clean, fold, search_words
 from tiendo.catalog.v1 import catalog_service_pb2 as pb

@@ -14,7 +14,8 @@ from services.common.endpoint import Endpoint
 from services.common.envelope import chunk
 from services.common.errors import Reason, Refusal
 from services.common.feed import Feed, FeedHaltedError, PeerUnavailableError
-from services.common.listing import FilterField, page, parse_filter, parse_order, query_hash
+from services.common.filters import FilterField, parse_filter
+from services.common.listing import page, parse_order, query_hash
 from services.common.resources import parse_name
 from services.integration import domain, usecases, wire
 from services.integration.storage import CATALOG, Entry, IntegrationWork, State
