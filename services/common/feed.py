@@ -11,18 +11,18 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 
 import structlog
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from nats.aio.msg import Msg
 
+from services.common.backlog import Backlog, Checkpoint, ContradictionError
 from services.common.broker import Broker
-from services.common.envelope import header_of, open_cloud_event, peek, split_events, unseal
-from services.common.journal import Row, digest_of
-from tiendo.common.v1 import event_pb2
+from services.common.journal import Row
+
+__all__ = ["Checkpoint", "EpochChangedError", "Feed", "FeedHaltedError", "FeedState", "PeerUnavailableError"]
 
 _PAGE_SIZE = 500
 _MOST_WAITING = 2000
@@ -54,19 +54,6 @@ class FeedState(Enum):
 _TROUBLE = {FeedState.UNREACHABLE, FeedState.HALTED}
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A place in a journal; an empty epoch and 0 before anything was applied."""
-
-    epoch: str = ""
-    sequence: int = 0
-    digest: str = ""
-
-
-class _ContradictionError(Exception):
-    """The source does not continue what is held."""
-
-
 class Feed:
     """One source, followed from a checkpoint."""
 
@@ -94,7 +81,6 @@ class Feed:
         self.source = source
         self._broker = broker
         self._subject = subject
-        self._event_type = event_type
         self._list_events = list_events
         self._apply = apply
         self._compare_seconds = compare_seconds
@@ -105,7 +91,7 @@ class Feed:
         self._signal = asyncio.Event()
         self._watching: set[asyncio.Event] = set()
         self._messages: deque[bytes] = deque(maxlen=_MOST_MESSAGES)
-        self._waiting: list[Row] = []
+        self._backlog = Backlog(event_type, checkpoint, clock)
         self._generation = 0
         self._compare = True
         self._compare_at = 0.0
@@ -116,17 +102,29 @@ class Feed:
         self._ask_problem = ""
         self._ask_failures = 0
         self._apply_failures = 0
-        self.checkpoint = checkpoint
-        self.head: Checkpoint | None = None
-        self.heard_time: datetime | None = None
         self.behind_since: datetime | None = clock()
         self.state = FeedState.CATCHING_UP
         self.reason = "not started"
 
     @property
+    def checkpoint(self) -> Checkpoint:
+        """How far the source was applied."""
+        return self._backlog.checkpoint
+
+    @property
+    def head(self) -> Checkpoint | None:
+        """The source's newest row that is known of."""
+        return self._backlog.head
+
+    @property
+    def heard_time(self) -> datetime | None:
+        """When the source was last heard of."""
+        return self._backlog.heard_time
+
+    @property
     def lag_rows(self) -> int:
         """How many rows the source is known to have beyond the checkpoint."""
-        return max(0, self.head.sequence - self.checkpoint.sequence) if self.head else 0
+        return self._backlog.lag_rows
 
     async def run(self) -> None:
         """Follow until cancelled; no failure ends it."""
@@ -138,7 +136,7 @@ class Feed:
                 self._signal.clear()
                 async with self._lock:
                     await self._work(compare=loop.time() >= self._compare_at)
-                retry = self._apply_problem and self._waiting
+                retry = self._apply_problem and self._backlog.rows
                 due = min(self._compare_at, self._apply_at) if retry else self._compare_at
                 try:
                     # Not wait_for: Python 3.11's swallows a cancellation that comes together with the event.
@@ -193,10 +191,8 @@ class Feed:
     def reset(self, checkpoint: Checkpoint) -> None:
         """Go on from another checkpoint, after a rebuild; ends a halt."""
         self._generation += 1
-        self.checkpoint = checkpoint
-        self._waiting.clear()
+        self._backlog.begin(checkpoint)
         self._compare = True
-        self.head = None
         self._apply_problem = self._ask_problem = ""
         self._enter(FeedState.CATCHING_UP, "starting again")
         self.poke()
@@ -213,11 +209,11 @@ class Feed:
                 self._declined = False
                 await self._ask()
             await self._apply_waiting()
-        except _ContradictionError as contradiction:
-            if self._waiting and not self._doubtful:
+        except ContradictionError as contradiction:
+            if self._backlog.rows and not self._doubtful:
                 # What is held but not applied may be what is wrong: look again from the checkpoint.
                 self._doubtful = True
-                self._waiting.clear()
+                self._backlog.rows.clear()
                 self._compare = True
                 self._settle()
                 return
@@ -227,24 +223,8 @@ class Feed:
             self._settle()
 
     def _take_messages(self) -> None:
-        while self._messages and len(self._waiting) < _MOST_WAITING:
-            body = self._messages.popleft()
-            held = self._held
-            event = peek(body)
-            epoch = held.epoch or (self.head.epoch if self.head else "")
-            if event is None or event[0] != epoch:
-                self._compare = True
-            elif event[1] == held.sequence + 1:
-                row = open_cloud_event(body, self._event_type)
-                if row is None or row.epoch != epoch or row.sequence != event[1] or not _continues(row, held):
-                    self._compare = True
-                    continue
-                self._waiting.append(row)
-                self.heard_time = self._clock()
-                if self.head is None or row.sequence > self.head.sequence:
-                    self.head = Checkpoint(row.epoch, row.sequence, row.digest)
-            elif event[1] > held.sequence:
-                self._compare = True
+        while self._messages and len(self._backlog.rows) < _MOST_WAITING:
+            self._compare = self._backlog.take_message(self._messages.popleft()) or self._compare
 
     async def _ask(self) -> None:
         """Read the source from what is held to its head, applying on the way."""
@@ -252,23 +232,23 @@ class Feed:
         loop = asyncio.get_running_loop()
         try:
             while True:
-                held = self._held
+                held = self._backlog.newest
                 self._compare = False
                 answer = await self._list_events(held.sequence, held.epoch, _PAGE_SIZE)
                 if generation != self._generation:
                     self._compare = True
                     return
-                done = self._take_answer(answer, held)
+                done = self._backlog.take_answer(answer, held)
                 await self._apply_waiting()
                 if generation != self._generation:
                     return
-                if done or len(self._waiting) >= _MOST_WAITING:
+                if done or len(self._backlog.rows) >= _MOST_WAITING:
                     break
         except PeerUnavailableError as away:
             self._fail_to_ask(str(away) or f"{self.source} does not answer")
         except EpochChangedError:
-            raise _ContradictionError("it has a new journal (another epoch)") from None
-        except _ContradictionError:
+            raise ContradictionError("it has a new journal (another epoch)") from None
+        except ContradictionError:
             raise
         except Exception as problem:  # noqa: BLE001  a feed that dies silently is the worst outcome
             if not self._ask_problem:
@@ -286,48 +266,11 @@ class Feed:
         self._compare_at = asyncio.get_running_loop().time() + self._back_off(self._ask_failures)
         self._ask_failures += 1
 
-    def _take_answer(self, answer: bytes, held: Checkpoint) -> bool:
-        """Check an answer and put its rows in waiting; returns whether it reached the head."""
-        events, encoded_head = split_events(answer)
-        try:
-            message = event_pb2.JournalHead.FromString(encoded_head)
-        except DecodeError as problem:
-            raise ValueError("the head can't be read") from problem
-        head = Checkpoint(message.epoch, message.sequence, message.digest)
-        self.heard_time = self._clock()
-        self.head = head
-        if held.epoch and head.epoch != held.epoch:
-            raise _ContradictionError("it has a new journal (another epoch)")
-        if head.sequence < held.sequence:
-            raise _ContradictionError(
-                f"its journal ends at row {head.sequence}, row {held.sequence} was already taken (an older copy?)"
-            )
-        if head.sequence == held.sequence and head.digest != held.digest:
-            raise _ContradictionError(f"its row {held.sequence} is not the one that was taken")
-        for sealed in events:
-            held = self._held
-            try:
-                payload, digest = unseal(sealed)
-                header = header_of(payload)
-            except ValueError:
-                raise _ContradictionError(f"its row {held.sequence + 1} is damaged") from None
-            if digest_of(payload) != digest:
-                raise _ContradictionError(f"its row {held.sequence + 1} does not have the digest it names")
-            row = Row(header.epoch, header.sequence, digest, payload)
-            if row.epoch != head.epoch or row.sequence != held.sequence + 1:
-                raise _ContradictionError(f"it has no row {held.sequence + 1}")
-            if header.previous_digest != held.digest:
-                raise _ContradictionError(f"its row {row.sequence} does not follow the row that was taken before it")
-            self._waiting.append(row)
-        if not events and self._held.sequence < head.sequence:
-            raise ValueError("the answer lacks the rows up to its head")
-        return self._held.sequence >= head.sequence
-
     async def _apply_waiting(self) -> None:
         loop = asyncio.get_running_loop()
-        while self._waiting and not self._declined and loop.time() >= self._apply_at:
+        while self._backlog.rows and not self._declined and loop.time() >= self._apply_at:
             generation = self._generation
-            rows = tuple(self._waiting[:_PAGE_SIZE])
+            rows = tuple(self._backlog.rows[:_PAGE_SIZE])
             try:
                 reached = await self._apply(rows)
             except Exception as problem:  # noqa: BLE001  a feed that dies silently is the worst outcome
@@ -342,39 +285,26 @@ class Feed:
                 return
             self._apply_problem = ""
             self._apply_failures = 0
-            self.checkpoint = reached
             self._declined = reached.sequence < rows[-1].sequence
-            self._waiting = [row for row in self._waiting if row.sequence > reached.sequence]
-            first = self._waiting[0] if self._waiting else None
-            if first and (first.sequence != reached.sequence + 1 or not _continues(first, reached)):
-                self._waiting.clear()
-                self._compare = True
-
-    @property
-    def _held(self) -> Checkpoint:
-        """The newest row held, applied or not."""
-        if not self._waiting:
-            return self.checkpoint
-        row = self._waiting[-1]
-        return Checkpoint(row.epoch, row.sequence, row.digest)
+            self._compare = not self._backlog.applied(reached) or self._compare
 
     def _back_off(self, failures: int) -> float:
         return min(_FIRST_RETRY_SECONDS * 2.0 ** min(failures, 10), self._compare_seconds)
 
     def _settle(self) -> None:
-        if self.lag_rows and not self._waiting:
+        if self.lag_rows and not self._backlog.rows:
             self._compare = True
         if self._ask_problem:
             self._enter(FeedState.UNREACHABLE, f"{self._ask_problem}; trying again")
         elif self._apply_problem:
             self._enter(FeedState.CATCHING_UP, f"{self._apply_problem}; see the log; trying again")
-        elif self.head is None or self._waiting or self.lag_rows or self._compare:
+        elif self.head is None or self._backlog.rows or self.lag_rows or self._compare:
             self._enter(FeedState.CATCHING_UP, f"{self.lag_rows} rows behind {self.source}")
         else:
             self._enter(FeedState.CURRENT, "")
         for event in self._watching:
             event.set()
-        if (self._compare and not self._ask_problem) or (self._messages and len(self._waiting) < _MOST_WAITING):
+        if (self._compare and not self._ask_problem) or (self._messages and len(self._backlog.rows) < _MOST_WAITING):
             self._signal.set()
 
     def _enter(self, state: FeedState, reason: str) -> None:
@@ -399,10 +329,3 @@ class Feed:
         if connected:
             self._compare = True
             self._signal.set()
-
-
-def _continues(row: Row, held: Checkpoint) -> bool:
-    try:
-        return header_of(row.payload).previous_digest == held.digest
-    except ValueError:
-        return False
