@@ -1,6 +1,5 @@
 """The feed: rows come once, in order and unchanged, and a source that contradicts itself stops it."""
 
-import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -8,93 +7,20 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import pytest
 
 from services.common.broker import Broker
-from services.common.envelope import join_events, open_cloud_event, seal
+from services.common.envelope import open_cloud_event
 from services.common.feed import (
     Checkpoint,
-    EpochChangedError,
     Feed,
-    FeedHaltedError,
     FeedState,
     PeerUnavailableError,
 )
 from services.common.journal import Row, digest_of
+from tests.support.following import Follower, feed_of, place, running
 from tests.support.journal import ACTOR, EPOCH, OTHER_EPOCH, START, MemoryJournal, body_of, event_of
 from tests.support.nats import connected, running_nats, until
-from tiendo.common.v1 import event_pb2
 from tiendo.status.v1 import events_pb2
 
-SUBJECT = "tiendo.progress.v1.>"
 ONE_SUBJECT = "tiendo.progress.v1.bca-2022.service_integrated.bca-012"
-
-
-class Follower:
-    """Keeps what was applied; can be told to wait or to fail."""
-
-    def __init__(self) -> None:
-        self.rows: list[Row] = []
-        self.batches: list[int] = []
-        self.most = 1_000_000
-        self.failures = 0
-        self.busy = False
-
-    async def apply(self, rows: Sequence[Row]) -> Checkpoint:
-        """Take rows up to sequence `most`."""
-        assert not self.busy, "two calls at once"
-        self.busy = True
-        try:
-            await asyncio.sleep(0)
-            if self.failures:
-                self.failures -= 1
-                raise OSError("disk")
-            self.batches.append(len(rows))
-            self.rows += [row for row in rows if row.sequence <= self.most]
-            return self.checkpoint
-        finally:
-            self.busy = False
-
-    @property
-    def checkpoint(self) -> Checkpoint:
-        """Say how far it got."""
-        return place(self.rows[-1]) if self.rows else Checkpoint()
-
-
-def place(row: Row) -> Checkpoint:
-    """Return the checkpoint at a row."""
-    return Checkpoint(row.epoch, row.sequence, row.digest)
-
-
-def feed_of(
-    journal: MemoryJournal,
-    follower: Follower,
-    broker: Broker | None = None,
-    *,
-    checkpoint: Checkpoint | None = None,
-    compare_seconds: float = 60.0,
-) -> Feed:
-    """Make a feed that compares seldom, so that a test sees what NATS alone does."""
-    return Feed(
-        source="status",
-        broker=broker,
-        subject=SUBJECT,
-        event_type=events_pb2.ProgressEvent,
-        list_events=journal.list_events,
-        apply=follower.apply,
-        checkpoint=checkpoint or Checkpoint(),
-        compare_seconds=compare_seconds,
-        remedy="Run: tiendo status rebuild",
-        clock=lambda: START,
-    )
-
-
-@contextlib.asynccontextmanager
-async def running(feed: Feed) -> AsyncIterator[None]:
-    """Let the feed run in the background."""
-    task = asyncio.create_task(feed.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
 
 
 @contextlib.asynccontextmanager
@@ -292,117 +218,6 @@ async def test_a_garbled_answer_is_tried_again() -> None:
     await feed.catch_up(5)
 
     assert follower.rows == journal.rows
-
-
-async def halted(feed: Feed, follower: Follower, *, applied: int) -> str:
-    """Return the reason of the halt, after which nothing is applied any more."""
-    with pytest.raises(FeedHaltedError):
-        await feed.catch_up(5)
-    with pytest.raises(FeedHaltedError):
-        await feed.catch_up(5)
-    assert feed.state is FeedState.HALTED
-    assert len(follower.rows) == applied
-    assert feed.reason.endswith("Nothing more is applied. Run: tiendo status rebuild")
-    return feed.reason
-
-
-async def test_a_new_epoch_halts() -> None:
-    """Another database is never followed on."""
-    follower, old, new = Follower(), MemoryJournal(), MemoryJournal(OTHER_EPOCH)
-    old.add(2)
-    new.add(5)
-    feed = feed_of(new, follower, checkpoint=place(old.rows[-1]))
-
-    assert "new journal" in await halted(feed, follower, applied=0)
-
-
-async def test_a_source_that_refuses_our_epoch_halts() -> None:
-    """The same, said by the source itself."""
-    journal, follower = MemoryJournal(), Follower()
-
-    async def refuses(_after: int, _epoch: str, _size: int) -> bytes:
-        raise EpochChangedError
-
-    feed = feed_of(journal, follower)
-    feed._list_events = refuses
-
-    assert "new journal" in await halted(feed, follower, applied=0)
-
-
-async def test_a_shorter_source_halts() -> None:
-    """A database restored from an older copy lacks rows that were applied."""
-    journal, follower = MemoryJournal(), Follower()
-    journal.add(5)
-    feed = feed_of(journal, follower)
-    await feed.catch_up(5)
-    del journal.rows[3:]
-
-    assert "ends at row 3, row 5 was already taken" in await halted(feed, follower, applied=5)
-
-
-async def test_another_row_with_the_same_number_halts() -> None:
-    """Restored from an older copy and written on to exactly the same length."""
-    journal, follower = MemoryJournal(), Follower()
-    journal.add(5)
-    feed = feed_of(journal, follower)
-    await feed.catch_up(5)
-    del journal.rows[3:]
-    journal.add(2, reason="written on")
-
-    assert "row 5 is not the one that was taken" in await halted(feed, follower, applied=5)
-
-
-async def test_a_row_that_does_not_follow_halts() -> None:
-    """Restored from an older copy and written on beyond the checkpoint."""
-    journal, follower = MemoryJournal(), Follower()
-    journal.add(5)
-    feed = feed_of(journal, follower)
-    await feed.catch_up(5)
-    del journal.rows[3:]
-    journal.add(4, reason="written on")
-
-    assert "row 6 does not follow" in await halted(feed, follower, applied=5)
-
-
-async def test_a_changed_row_halts() -> None:
-    """A stored row whose bytes are not those of its digest was tampered with."""
-    journal, follower = MemoryJournal(), Follower()
-    rows = journal.add(3)
-    feed = feed_of(journal, follower)
-    await feed.catch_up(5)
-    rows = journal.add(2)
-    journal.rows[-1] = Row(EPOCH, 5, rows[1].digest, rows[1].payload.replace(b"bca-012", b"bca-013"))
-
-    assert "row 5 does not have the digest it names" in await halted(feed, follower, applied=3)
-
-
-async def test_a_missing_row_halts() -> None:
-    """A journal with a hole is no journal."""
-    journal, follower = MemoryJournal(), Follower()
-    rows = journal.add(3)
-    head = event_pb2.JournalHead(epoch=EPOCH, sequence=3, digest=rows[2].digest).SerializeToString()
-
-    async def lacks_two(_after: int, _epoch: str, _size: int) -> bytes:
-        return join_events([seal(row.payload, row.digest) for row in (rows[0], rows[2])], head)
-
-    feed = feed_of(journal, follower)
-    feed._list_events = lacks_two
-
-    assert "no row 2" in await halted(feed, follower, applied=0)
-
-
-async def test_a_reset_ends_a_halt() -> None:
-    """After a rebuild the feed follows the new journal from the start."""
-    follower, old, new = Follower(), MemoryJournal(), MemoryJournal(OTHER_EPOCH)
-    old.add(2)
-    new.add(3)
-    feed = feed_of(new, follower, checkpoint=place(old.rows[-1]))
-    async with running(feed):
-        await until(lambda: feed.state is FeedState.HALTED)
-        feed.reset(Checkpoint())
-        await until(lambda: feed.state is FeedState.CURRENT)
-
-    assert follower.rows == new.rows
 
 
 async def test_what_must_wait_is_kept() -> None:
