@@ -8,12 +8,7 @@ import pytest
 
 from services.common.broker import Broker
 from services.common.envelope import open_cloud_event
-from services.common.feed import (
-    Checkpoint,
-    Feed,
-    FeedState,
-    PeerUnavailableError,
-)
+from services.common.feed import Checkpoint, Feed, FeedState, PeerUnavailableError
 from services.common.journal import Row, digest_of
 from tests.support.following import Follower, feed_of, place, running
 from tests.support.journal import ACTOR, EPOCH, OTHER_EPOCH, START, MemoryJournal, body_of, event_of

@@ -3,13 +3,7 @@
 import pytest
 
 from services.common.envelope import join_events, seal
-from services.common.feed import (
-    Checkpoint,
-    EpochChangedError,
-    Feed,
-    FeedHaltedError,
-    FeedState,
-)
+from services.common.feed import Checkpoint, EpochChangedError, Feed, FeedHaltedError, FeedState
 from services.common.journal import Row
 from tests.support.following import Follower, feed_of, place, running
 from tests.support.journal import EPOCH, OTHER_EPOCH, MemoryJournal

@@ -1,62 +1,16 @@
-"""Corrections, and what must hold of any history however it came about."""
+"""Corrections of a history: what they change, and what they are refused for."""
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from services.common.dates import EffectiveDate, PartialDate
+from services.common.dates import EffectiveDate
 from services.common.errors import Reason, Refusal
 from services.integration import domain
-from services.integration.domain import Check, CheckState, Condition, Correction, Integration, Stage, Transition
-from services.integration.domain.corrections import BrokenHistoryError
-from tiendo.common.v1 import error_reason_pb2
-
-NOW = datetime(2022, 10, 20, 3, 0, tzinfo=UTC)
-TODAY = date(2022, 10, 20)
-
-
-def on(year: int, month: int = 0, day: int = 0) -> EffectiveDate:
-    """On that date."""
-    return EffectiveDate(PartialDate(year, month, day))
-
-
-class Case:
-    """One integration and its history, as a service keeps them."""
-
-    def __init__(self) -> None:
-        self.state = domain.new_integration("bca-012", "", "", NOW)
-        self.history: list[Transition] = []
-        self.today, self.now = TODAY, NOW
-
-    def told(self, when: EffectiveDate | None, reason: str) -> Any:
-        """The part every command has."""
-        return {
-            "effective_date": when,
-            "reason": reason,
-            "evidence": (),
-            "today": self.today,
-            "now": self.now,
-            "actor": "an",
-        }
-
-    def do(self, verb: Callable[..., Any], *more: Any, when: EffectiveDate | None = None, reason: str = "vì") -> "Case":
-        """Take a step and keep its entry."""
-        self.state, entry = verb(self.state, *more, **self.told(when, reason))
-        self.history.append(entry)
-        return self
-
-    def correct(self, number: int, when: EffectiveDate | None = None, *, reason: str = "nhầm") -> Transition:
-        """Re-date an entry, or annul it when no date is given; the entry that was wrong."""
-        self.state, entry, corrected = domain.correct(
-            self.state, self.history, number, annul=when is None, **self.told(when, reason)
-        )
-        self.history.append(entry)
-        return corrected
+from services.integration.domain import Condition, Correction, Stage
+from tests.support.integration_histories import Case, a_case
+from tests.support.integrations import on
 
 
 def refusal_of(step: Callable[..., object], *given: Any, **more: Any) -> Refusal:
@@ -64,15 +18,6 @@ def refusal_of(step: Callable[..., object], *given: Any, **more: Any) -> Refusal
     with pytest.raises(Refusal) as refused:
         step(*given, **more)
     return refused.value
-
-
-def a_case() -> Case:
-    """BUILT on 01/10, blocked on 05/10, unblocked on 10/10, TESTED on 15/10/2022."""
-    case = Case()
-    case.do(domain.advance, Stage.BUILT, when=on(2022, 10, 1))
-    case.do(domain.block, when=on(2022, 10, 5), reason="thiếu dữ liệu")
-    case.do(domain.unblock, when=on(2022, 10, 10))
-    return case.do(domain.advance, Stage.TESTED, when=on(2022, 10, 15))
 
 
 def test_annulling_the_newest_entry_goes_back_to_what_was_before() -> None:
@@ -311,120 +256,3 @@ def test_a_correction_says_what_holds_instead_and_why() -> None:
     assert tried(annul=True, when=on(2022, 10, 16)) == (Reason.INVALID_VALUE, ("annul",))
     assert tried(annul=False, when=on(2022, 11)) == (Reason.DATE_IN_FUTURE, ("effective_date",))
     assert tried(annul=True, when=None, reason=" ") == (Reason.EMPTY_REASON, ("reason",))
-
-
-def test_a_history_that_cannot_be_is_not_replayed() -> None:
-    """An unblock without its block raises, naming the entry."""
-    with pytest.raises(BrokenHistoryError, match=r"entry 3 \(UNBLOCKED\) cannot follow BUILT, ACTIVE"):
-        domain.replay([a_case().history[0], a_case().history[2]])
-
-
-VERBS: Sequence[Callable[..., Any]] = (
-    domain.block,
-    domain.unblock,
-    domain.suspend,
-    domain.resume,
-    domain.withdraw,
-    domain.reinstate,
-)
-dates = (
-    st.none()
-    | st.none()
-    | st.builds(
-        lambda day, precision, at_latest: EffectiveDate(
-            PartialDate(day.year, day.month if precision else 0, day.day if precision > 1 else 0), at_latest
-        ),
-        st.dates(date(2022, 10, 1), date(2022, 12, 31)),
-        st.sampled_from([0, 1, 2, 2, 2]),
-        st.booleans(),
-    )
-)
-reasons = st.sampled_from(["vì", "vì", "vì", "lý do", "lý do", ""])
-commands = st.lists(
-    st.one_of(
-        st.tuples(st.sampled_from([domain.advance, domain.advance, domain.revert]), st.sampled_from(Stage)),
-        st.tuples(st.sampled_from(VERBS)),
-        st.tuples(st.sampled_from(VERBS)),
-        st.tuples(st.just(domain.correct), st.integers(0, 99), st.booleans()),
-        st.tuples(st.just(domain.set_check), st.sampled_from(Check), st.sampled_from(CheckState)),
-    ).flatmap(lambda command: st.tuples(st.just(command), dates, reasons, st.integers(0, 9))),
-    min_size=8,
-    max_size=30,
-)
-PROTO_REASONS = {name.removeprefix("ERROR_REASON_") for name in error_reason_pb2.ErrorReason.DESCRIPTOR.values_by_name}
-
-
-def run(case: Case, command: tuple[Any, ...], when: EffectiveDate | None, reason: str) -> Refusal | None:
-    """Let the case do a drawn command; the refusal, if it was refused."""
-    verb, *more = command
-    try:
-        if verb is domain.correct:
-            case.correct(more[0] % (len(case.history) + 2), None if more[1] else when or on(2022), reason=reason)
-        elif verb is domain.set_check:
-            given = case.told(when, reason)
-            del given["reason"]
-            case.state = domain.set_check(case.state, *more, **given)
-        else:
-            case.do(verb, *more, when=when, reason=reason)
-    except Refusal as refused:
-        return refused
-    return None
-
-
-def check_history(state: Integration, history: Sequence[Transition], today: date) -> None:
-    """Assert what holds of every integration at any time."""
-    chain = domain.standing(history)
-    last_days = [entry.effective_date.date.last_day() for entry in chain if entry.effective_date]
-
-    assert domain.replay(chain) == (state.stage, state.condition, state.effective_date, state.reason)
-    assert [entry.number for entry in history] == list(range(1, state.transition_count + 1))
-    assert len(last_days) == len(chain)
-    assert last_days == sorted(last_days)
-    assert all(entry.effective_date.date.first_day() <= today for entry in chain if entry.effective_date)
-    assert (state.reason == "") == (state.condition is Condition.ACTIVE)
-    assert not (state.condition is Condition.BLOCKED and state.stage is Stage.INTEGRATED)
-    assert not (state.condition is Condition.SUSPENDED and state.stage < Stage.LIVE_ON_MINISTRY_PORTAL)
-    for before, entry in pairwise(history):
-        assert (before.to_stage, before.to_condition) == (entry.from_stage, entry.from_condition)
-
-
-@settings(max_examples=300, deadline=None)
-@given(commands)
-def test_history_explains_the_present(drawn: list[tuple[tuple[Any, ...], EffectiveDate | None, str, int]]) -> None:
-    """After any commands: the replay of what stands is the state, dates are in order, a refusal changed nothing."""
-    case = Case()
-    for command, when, reason, days in drawn:
-        case.now += timedelta(days=days)
-        case.today = case.now.date()
-        before, recorded = case.state, list(case.history)
-        refused = run(case, command, when, reason)
-
-        if refused:
-            assert refused.reason.value in PROTO_REASONS
-            assert len(refused.fields) == 1
-            assert refused.message.startswith(f"{refused.fields[0]}: ")
-            assert case.state is before
-            assert case.history == recorded
-        else:
-            assert case.state.version == before.version + (case.state is not before)
-            assert case.history[: len(recorded)] == recorded
-        check_history(case.state, case.history, case.today)
-
-
-@settings(max_examples=100, deadline=None)
-@given(dates, dates, st.integers(0, 200))
-def test_a_step_without_a_date_is_never_refused_for_its_date(
-    first: EffectiveDate | None, second: EffectiveDate | None, days: int
-) -> None:
-    """Whatever dates came before, and whenever it is told, leaving the date out works and keeps the order."""
-    case = Case()
-    for verb, when in ((domain.withdraw, first), (domain.reinstate, second)):
-        try:
-            case.do(verb, when=when)
-        except Refusal:
-            case.do(verb)
-    case.now += timedelta(days=days)
-    case.today = case.now.date()
-    case.do(domain.withdraw)
-
-    check_history(case.state, case.history, case.today)

@@ -4,104 +4,46 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import count as numbers
-from typing import Literal
 
-import pytest
-
-from services.common.errors import Kind, Reason, Refusal
-from services.status.domain import CheckReport, Entry, EventKind, Evidence, ServiceVersion, Stage, Step, StepKind, count
+from services.status.domain import CheckReport, Entry, EventKind, Stage, StepKind, count
 from services.status.projection import (
     CheckReported,
     CompletionSummary,
-    CorrectionRecorded,
     CorrectionSummary,
     Fact,
     IntegrationKnown,
-    Origin,
-    ProgrammeRecorded,
     ProgressDraft,
     ReadModel,
-    ServiceRecorded,
-    StepRecorded,
     apply,
     fold,
     follow,
-    progress,
 )
 from tests.support.status_facts import (
     BY_SEPTEMBER,
     LATER,
     PLAN,
-    SEEDED,
     annulled,
     by,
     condition_step,
     on,
-    programme_version,
     redated,
     reverted,
     service_version,
     stage_step,
 )
-
-TODAY = date(2024, 6, 21)
-PAPER = (Evidence(document_number="12/BC"),)
-
-
-def origin(source: Literal["catalog", "integration"], sequence: int) -> Origin:
-    """A row of a source's journal."""
-    return Origin(source, "00000000000000aa", sequence, SEEDED, actor="vt")
-
-
-def programme(sequence: int = 1, planned: int = 227, programme_id: str = PLAN, start: str = "2022") -> Fact:
-    """The catalog recorded a programme."""
-    return ProgrammeRecorded(origin("catalog", sequence), programme_id, programme_version(planned, start=start))
-
-
-def listed(number: int, sequence: int, version: ServiceVersion | None = None, *, named_now: bool = False) -> Fact:
-    """The catalog recorded a service."""
-    recorded = version or service_version(number)
-    return ServiceRecorded(origin("catalog", sequence), f"bca-{number:03}", recorded, named_now)
-
-
-def told(number: int, sequence: int, entry: Entry) -> Fact:
-    """Integration recorded an entry."""
-    place, service = origin("integration", sequence), f"bca-{number:03}"
-    if isinstance(entry, Step):
-        return StepRecorded(place, service, entry, PAPER)
-    return CorrectionRecorded(place, service, entry, PAPER)
-
-
-def seed_catalog() -> list[Fact]:
-    """The programme and its 227 services."""
-    return [programme(), *(listed(number, number + 1) for number in range(1, 228))]
-
-
-def seed_integration() -> list[Fact]:
-    """227 integrations, and the 11 of the source."""
-    made: list[Fact] = [IntegrationKnown(origin("integration", n), f"bca-{n:03}") for n in range(1, 228)]
-    done = [told(n, 227 + n, stage_step(1, Stage.INTEGRATED, BY_SEPTEMBER)) for n in range(1, 12)]
-    return made + done
-
-
-def seeded() -> ReadModel:
-    """The model after the seed."""
-    return fold(ReadModel(), seed_catalog() + seed_integration())
-
-
-def step_by_step(model: ReadModel, facts: list[Fact], today: date = TODAY) -> tuple[ReadModel, list[ProgressDraft]]:
-    """Fold the facts in one by one; every draft, repeats too."""
-    drafts: list[ProgressDraft] = []
-    for fact in facts:
-        after = apply(model, fact)
-        drafts += progress(model, after, fact, today)
-        model = after
-    return model, drafts
-
-
-def kinds(drafts: list[ProgressDraft]) -> list[str]:
-    """What the drafts tell, milestones with their per cent."""
-    return [draft.kind.type + (f" {draft.milestone_percent}" if draft.milestone_percent else "") for draft in drafts]
+from tests.support.status_folding import (
+    PAPER,
+    TODAY,
+    kinds,
+    listed,
+    origin,
+    programme,
+    seed_catalog,
+    seed_integration,
+    seeded,
+    step_by_step,
+    told,
+)
 
 
 def test_the_seed_folds_to_eleven_of_227() -> None:
@@ -289,83 +231,6 @@ def test_other_changes_of_a_service_are_told_to_nobody() -> None:
     assert model.summary(PLAN, TODAY) == CompletionSummary(227, 11, 215)
 
 
-def test_milestones_are_told_when_the_share_first_reaches_them() -> None:
-    """Of ten places the first completed makes 10 %; jumps tell every threshold passed, each under one cause."""
-    facts: list[Fact] = [programme(planned=10), *(listed(number, number + 1) for number in range(1, 11))]
-    facts += [told(n, n, stage_step(1, Stage.INTEGRATED, on("2022-03-01"))) for n in range(1, 11)]
-    drafts = [draft for draft in follow(ReadModel(), facts, TODAY)[1] if draft.milestone_percent]
-
-    assert [(draft.milestone_percent, draft.completion and draft.completion.completed) for draft in drafts] == [
-        (10, 1),
-        (25, 3),
-        (50, 5),
-        (75, 8),
-        (90, 9),
-        (100, 10),
-    ]
-    assert drafts[2].cause == "milestone/bca-2022/50"
-    assert drafts[2].service == ""
-    assert drafts[2].origin == origin("integration", 5)
-
-
-def test_a_smaller_plan_can_reach_a_milestone() -> None:
-    """Changing the denominator is no event of a service, yet it can carry the share over a threshold."""
-    facts: list[Fact] = [programme(planned=40), *(listed(number, number + 1) for number in range(1, 4))]
-    facts += [told(n, n, stage_step(1, Stage.INTEGRATED, BY_SEPTEMBER)) for n in range(1, 4)]
-    model, before = step_by_step(ReadModel(), facts)
-    drafts = step_by_step(model, [programme(5, planned=30)])[1]
-
-    assert not [draft for draft in before if draft.milestone_percent]
-    assert kinds(drafts) == ["programme.milestone 10"]
-    assert drafts[0].completion == CompletionSummary(30, 3, 27)
-
-
-def test_a_milestone_that_only_the_calendar_reached_is_told_with_the_next_fact() -> None:
-    """A date that became certain overnight tells its milestone with whatever is folded next."""
-    facts: list[Fact] = [
-        programme(planned=2),
-        listed(1, 2),
-        listed(2, 3),
-        told(1, 1, stage_step(1, Stage.INTEGRATED, BY_SEPTEMBER)),
-    ]
-    model, drafts = step_by_step(ReadModel(), facts, date(2022, 9, 29))
-
-    assert "programme.milestone 50" not in kinds(drafts)
-    block = told(2, 2, condition_step(1, StepKind.BLOCKED, on("2022-09-01")))
-    assert kinds(step_by_step(model, [block], date(2022, 9, 30))[1]) == [
-        "service.blocked",
-        "programme.milestone 10",
-        "programme.milestone 25",
-        "programme.milestone 50",
-    ]
-
-
-def test_a_summary_follows_the_calendar() -> None:
-    """Asked for another day, the counts are those of that day, and of today again after it."""
-    model = fold(seeded(), [])
-
-    days = [TODAY, date(2022, 9, 15), TODAY]
-    assert [model.summary(PLAN, day) for day in days] == [
-        CompletionSummary(227, 11, 216),
-        CompletionSummary(227, 0, 216),
-        CompletionSummary(227, 11, 216),
-    ]
-
-
-def test_leaving_a_programme_is_counted_and_a_moved_start_too() -> None:
-    """Figures that are carried along agree with a full count after memberships and the programme's start changed."""
-    model = seeded()
-    day = date(2022, 8, 31)
-    uncertain = model.summary(PLAN, day)
-    model = apply(model, listed(1, 229, replace(service_version(1), memberships=())))
-    left = model.summary(PLAN, day)
-    model = apply(model, programme(230, start="2022-09"))
-
-    assert uncertain == CompletionSummary(227, 0, 216)
-    assert left == CompletionSummary(227, 0, 217)
-    assert model.summary(PLAN, day) == CompletionSummary(227, 0, 227)
-
-
 def test_following_is_folding_and_telling() -> None:
     """A batch gives the model and the drafts that its facts give one by one, each cause once."""
     facts = seed_catalog() + seed_integration()
@@ -392,15 +257,6 @@ def test_a_programme_that_could_not_be_read_loses_no_event() -> None:
 
     assert kinds(drafts) == ["service.added", "service.advanced"]
     assert [draft.completion for draft in drafts] == [None, None]
-
-
-def test_an_unknown_programme_is_refused() -> None:
-    """Asking for a programme nobody recorded is NOT_FOUND and names it."""
-    with pytest.raises(Refusal) as refused:
-        seeded().programme("bca-1999")
-
-    assert (refused.value.kind, refused.value.reason) == (Kind.NOT_FOUND, Reason.PROGRAMME_NOT_FOUND)
-    assert refused.value.message == "programme: there is no programmes/bca-1999"
 
 
 def test_causes_of_a_burst_are_unique() -> None:

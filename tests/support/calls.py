@@ -18,6 +18,7 @@ from tiendo.status.v1 import status_service_pb2
 
 SERVICE = status_service_pb2.DESCRIPTOR.services_by_name["StatusService"]
 
+Reply = status_service_pb2.GetCompletionResponse
 Unary = Callable[[Any, Call], Awaitable[Any]]
 Stream = Callable[[Any, Call], Any]
 
@@ -124,3 +125,8 @@ def refusing(refusal: Refusal) -> Unary:
         raise refusal
 
     return handler
+
+
+async def tell_actor(_request: Any, call: Call) -> Reply:
+    """Answer with who called."""
+    return Reply(programme=call.actor)

@@ -5,10 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 
 from services.common.broker import Broker
-from services.common.feed import (
-    Checkpoint,
-    Feed,
-)
+from services.common.feed import Checkpoint, Feed
 from services.common.journal import Row
 from tests.support.journal import START, MemoryJournal
 from tiendo.status.v1 import events_pb2

@@ -1,9 +1,10 @@
 """Builders of what status knows: the real plan of 227, and histories written in a line."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from services.common.dates import EffectiveDate, PartialDate
 from services.status.domain import (
+    EVERYTHING,
     CheckReport,
     Condition,
     Correction,
@@ -15,10 +16,12 @@ from services.status.domain import (
     Stage,
     Step,
     StepKind,
+    read,
 )
 
 PLAN = "bca-2022"
 SEEDED = datetime(2024, 6, 14, 1, 0, tzinfo=UTC)
+START, TODAY = date(2022, 1, 1), date(2024, 6, 20)
 BY_SEPTEMBER = EffectiveDate(PartialDate(2022, 9), at_latest=True)
 
 
@@ -112,3 +115,8 @@ def seed() -> list[ServiceHistory]:
 
 
 LATER = SEEDED + timedelta(days=7)
+
+
+def outcome(history: ServiceHistory, day: date) -> str:
+    """The class of one service as known now, in a programme that began on START."""
+    return read(history, day, EVERYTHING, START).outcome.name
