@@ -186,7 +186,9 @@ class Feed:
         """Say that what `apply` waited for may have come."""
         self._declined = False
         self._apply_at = 0.0
-        self._notify()
+        self._signal.set()
+        for event in self._watching:
+            event.set()
 
     def reset(self, checkpoint: Checkpoint) -> None:
         """Go on from another checkpoint, after a rebuild; ends a halt."""
@@ -315,11 +317,6 @@ class Feed:
         elif self.behind_since is None:
             self.behind_since = self._clock()
         self.state, self.reason = state, reason
-
-    def _notify(self) -> None:
-        self._signal.set()
-        for event in self._watching:
-            event.set()
 
     def _on_message(self, message: Msg) -> None:
         self._messages.append(message.data)

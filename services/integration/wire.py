@@ -23,15 +23,7 @@ from tiendo.catalog.v1 import events_pb2 as catalog_events_pb2
 from tiendo.common.v1 import date_pb2, provenance_pb2
 from tiendo.integration.v1 import events_pb2, integration_pb2, transition_pb2
 
-EVENT_OF_KIND = {
-    TransitionKind.ADVANCED: "integration_advanced",
-    TransitionKind.REVERTED: "integration_reverted",
-    TransitionKind.BLOCKED: "integration_blocked",
-    TransitionKind.UNBLOCKED: "integration_unblocked",
-    TransitionKind.SUSPENDED: "integration_suspended",
-    TransitionKind.RESUMED: "integration_resumed",
-    TransitionKind.WITHDRAWN: "integration_withdrawn",
-    TransitionKind.REINSTATED: "integration_reinstated",
+EVENT_OF_KIND = {kind: f"integration_{kind.name.lower()}" for kind in TransitionKind} | {
     TransitionKind.CORRECTED: "transition_corrected",
 }
 _TYPES = {"connection_check_set": "connection_check.set", "portal_link_set": "portal_link.set"}
@@ -69,11 +61,8 @@ def date_out(effective: EffectiveDate | None) -> date_pb2.EffectiveDate | None:
     """Write an effective date."""
     if effective is None:
         return None
-    date = effective.date
-    return date_pb2.EffectiveDate(
-        date=date_pb2.PartialDate(year=date.year, month=date.month, day=date.day),
-        at_latest=effective.at_latest,
-    )
+    date = date_pb2.PartialDate(year=effective.date.year, month=effective.date.month, day=effective.date.day)
+    return date_pb2.EffectiveDate(date=date, at_latest=effective.at_latest)
 
 
 def evidence_in(entries: Iterable[provenance_pb2.Evidence]) -> tuple[domain.Evidence, ...]:
