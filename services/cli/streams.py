@@ -13,7 +13,8 @@ import structlog
 from nats.js import JetStreamContext
 from nats.js.errors import APIError, NotFoundError
 
-from services.common.broker import Broker, BrokerAwayError, StreamSpec, ensure_stream, stream_specs
+from services.common.broker import Broker, BrokerAwayError
+from services.common.stream_specs import StreamSpec, ensure_stream, stream_specs
 
 _MAKE_SECONDS = 15.0
 _RETRY_SECONDS = 0.2

@@ -13,23 +13,20 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-import grpc
-import grpc.aio
 import structlog
 from google.protobuf.descriptor import ServiceDescriptor
-from google.protobuf.message_factory import GetMessageClass
 from pydantic import ValidationError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from services.common import db, gauges
 from services.common.broker import Broker
-from services.common.call import TRANSPORT_BYTES, Calls
+from services.common.call import Calls
 from services.common.carry import COMMANDS, carry
 from services.common.config import ServiceSettings, Settings, SettingsError, check_environment, explain
 from services.common.db import SchemaError
 from services.common.errors import Refusal
-from services.common.feed import EpochChangedError, Feed, FeedState, PeerUnavailableError
+from services.common.feed import Feed, FeedState
 from services.common.health import Health, Part
 from services.common.journal import Head, Journal, Row, utc_now
 from services.common.log import configure
@@ -240,40 +237,6 @@ def migrate(service: str, shared: Settings, own: ServiceSettings, journal: Journ
         )
     finally:
         engine.dispose()
-
-
-class Peer:
-    """Another service's ListEvents, as raw bytes, for a feed."""
-
-    def __init__(self, address: str, service: ServiceDescriptor, *, timeout_seconds: float = 5.0) -> None:
-        """`service` is the peer's descriptor, for example `catalog_service_pb2.DESCRIPTOR.services_by_name[…]`."""
-        self._address, self._timeout_seconds = address, timeout_seconds
-        self._request = GetMessageClass(service.methods_by_name["ListEvents"].input_type)
-        self._channel = grpc.aio.insecure_channel(
-            address,
-            options=(
-                ("grpc.max_receive_message_length", TRANSPORT_BYTES),
-                ("grpc.initial_reconnect_backoff_ms", 100),
-                ("grpc.min_reconnect_backoff_ms", 100),
-                ("grpc.max_reconnect_backoff_ms", 1000),
-            ),
-        )
-        self._call: Any = self._channel.unary_unary(f"/{service.full_name}/ListEvents")
-
-    async def list_events(self, after: int, epoch: str, page_size: int) -> bytes:
-        """Give a serialized ListEventsResponse. Raises PeerUnavailableError, EpochChangedError."""
-        request = self._request(after_sequence=after, epoch=epoch, page_size=page_size)
-        try:
-            reply: bytes = await self._call(request.SerializeToString(), timeout=self._timeout_seconds)
-        except grpc.aio.AioRpcError as failure:
-            if failure.code() is grpc.StatusCode.FAILED_PRECONDITION:
-                raise EpochChangedError from failure
-            raise PeerUnavailableError(f"{self._address} does not answer ({failure.code().name})") from failure
-        return reply
-
-    async def close(self) -> None:
-        """Close the connection."""
-        await self._channel.close()
 
 
 O = TypeVar("O", bound=ServiceSettings)  # noqa: E741 (the type of the own settings)

@@ -9,7 +9,8 @@ from datetime import datetime
 
 from services.common.config import Settings
 from services.common.journal import utc_now
-from services.common.runtime import Peer, Runtime
+from services.common.peer import Peer
+from services.common.runtime import Runtime
 from services.integration import consumers, metrics, storage, usecases, wire
 from services.integration.config import IntegrationSettings
 from services.integration.rpc import Rpc

@@ -14,7 +14,8 @@ from services.common.db import check_schema, open_engine
 from services.common.errors import Refusal
 from services.common.feed import Checkpoint, Feed, FeedHaltedError, FeedState, PeerUnavailableError
 from services.common.journal import Row
-from services.common.runtime import Peer, Runtime
+from services.common.peer import Peer
+from services.common.runtime import Runtime
 from services.integration import usecases
 from services.integration.storage import CATALOG, IntegrationWork, State
 from tiendo.catalog.v1 import catalog_service_pb2, events_pb2

@@ -14,7 +14,8 @@ from services.common.db import check_schema, open_engine
 from services.common.envelope import header_of, split_events, unseal
 from services.common.feed import Checkpoint, EpochChangedError, Feed, PeerUnavailableError
 from services.common.journal import Row, digest_of
-from services.common.runtime import Peer, Runtime
+from services.common.peer import Peer
+from services.common.runtime import Runtime
 from services.status import usecases
 from services.status.storage import SOURCES, State, StatusWork
 from tiendo.catalog.v1 import catalog_service_pb2

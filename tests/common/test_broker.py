@@ -7,7 +7,8 @@ import pytest
 from nats.aio.msg import Msg
 from nats.js.api import DiscardPolicy, StorageType
 
-from services.common.broker import Broker, BrokerAwayError, NoAnswerError, StreamSpec, ensure_stream, stream_specs
+from services.common.broker import Broker, BrokerAwayError, NoAnswerError
+from services.common.stream_specs import StreamSpec, ensure_stream, stream_specs
 from tests.support.nats import connected, jetstream, running_nats, until
 
 

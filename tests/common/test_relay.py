@@ -4,10 +4,10 @@ import asyncio
 import json
 from dataclasses import replace
 
-from services.common.broker import ensure_stream
 from services.common.journal import Row
 from services.common.relay import Publication, Relay
 from services.common.stream import RelayState
+from services.common.stream_specs import ensure_stream
 from tests.support.journal import ACTOR, EPOCH, MemoryJournal, publication_of
 from tests.support.nats import connected, jetstream, running_nats
 from tests.support.relaying import SPEC, STREAM, ids, reach, ready, relay_of, running, stored

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from services.common.broker import Broker, ensure_stream, stream_specs
+from services.common.broker import Broker
 from services.common.relay import Relay
 from services.common.stream import RelayState
+from services.common.stream_specs import ensure_stream, stream_specs
 from tests.support.journal import EPOCH, OTHER_EPOCH, MemoryJournal
 from tests.support.nats import connected, jetstream, running_nats, until
 from tests.support.relaying import SPEC, STREAM, ids, reach, ready, relay_of, running, stored

@@ -16,8 +16,9 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.errors import APIError
 
-from services.common.broker import Broker, ensure_stream, stream_specs
+from services.common.broker import Broker
 from services.common.config import SERVICES
+from services.common.stream_specs import ensure_stream, stream_specs
 from tests.support.broker_cluster import BrokerCluster, secrets, server_program
 from tests.support.deployment import DEPLOY, ROOT
 from tests.support.nats import until

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from services.common.broker import stream_specs
+from services.common.stream_specs import stream_specs
 from tests.support.broker_cluster import BrokerCluster
 from tests.support.promql import PROMETHEUS_OWN, expressions, metrics_in, selectors
 from tests.support.scrape import page_of

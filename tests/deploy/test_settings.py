@@ -3,8 +3,8 @@
 import re
 
 from services.catalog.config import CatalogSettings
-from services.common.broker import stream_specs
 from services.common.config import Settings, names
+from services.common.stream_specs import stream_specs
 from services.integration.config import IntegrationSettings
 from services.status.config import StatusSettings
 from tests.support.deployment import texts

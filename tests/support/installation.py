@@ -24,7 +24,8 @@ from services.common.envelope import header_of, split_events, unseal
 from services.common.errors import Reason, Refusal
 from services.common.feed import EpochChangedError, Feed
 from services.common.journal import Row
-from services.common.runtime import Peer, Runtime
+from services.common.peer import Peer
+from services.common.runtime import Runtime
 from services.integration import app as integration_app
 from services.integration.config import IntegrationSettings
 from services.status import app as status_app

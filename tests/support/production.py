@@ -16,8 +16,8 @@ import nats.errors
 from nats.js.errors import APIError, NotFoundError
 
 from services.cli import brokers
-from services.common.broker import ensure_stream, stream_specs
 from services.common.config import SERVICES
+from services.common.stream_specs import ensure_stream, stream_specs
 from tests.support.broker_cluster import BrokerCluster, server_program
 from tests.support.postgres import shared_postgres
 

@@ -5,9 +5,10 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 
-from services.common.broker import Broker, ensure_stream, stream_specs
+from services.common.broker import Broker
 from services.common.relay import Relay
 from services.common.stream import RelayState
+from services.common.stream_specs import ensure_stream, stream_specs
 from tests.support.journal import EPOCH, MemoryJournal, publication_of
 from tests.support.nats import NatsServer, connected, jetstream, running_nats, until
 

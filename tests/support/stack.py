@@ -19,8 +19,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from services.cli import seeding
 from services.cli.children import kind_of
 from services.cli.client import Client
-from services.common.broker import Broker, ensure_stream, stream_specs
+from services.common.broker import Broker
 from services.common.config import Settings
+from services.common.stream_specs import ensure_stream, stream_specs
 from tests.support.nats import NatsServer
 from tests.support.production import Production
 from tiendo.catalog.v1 import catalog_service_pb2_grpc
