@@ -103,7 +103,7 @@ def test_port_of_another_program_names_the_setting() -> None:
 @pytest.mark.parametrize(
     ("version", "words"),
     [
-        ("0000", "catalog: {database} has schema 0000, wanted 0001; run: tiendo migrate"),
+        ("", "catalog: {database} has schema none, wanted 0001; run: tiendo migrate"),
         ("0002", "catalog: {database} has schema 0002, newer than this program (0001); install the newer version"),
         ("0001", ""),
     ],
@@ -115,7 +115,7 @@ def test_a_wrong_schema_names_the_database_both_numbers_and_the_remedy(
     file = tmp_path / "catalog.db"
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
-        connection.execute("INSERT INTO alembic_version VALUES (?)", (version,))
+        connection.executemany("INSERT INTO alembic_version VALUES (?)", [(version,)] if version else [])
     code, said = run_doctor(TIENDO_DATA_DIR=str(tmp_path))
 
     told = [line for line in said.splitlines() if line.startswith("FAIL  databases")]

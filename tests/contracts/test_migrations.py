@@ -84,7 +84,7 @@ def test_a_newer_schema_is_neither_served_nor_taken_back(url: str, engine: Engin
     }
 
     told = (
-        f"catalog: the database has schema {NEXT}, newer than this version of Tiendo, which knows {KNOWN}; "
+        f"catalog: {engine.url} has schema {NEXT}, newer than this version of Tiendo, which knows {KNOWN}; "
         "a schema never goes back: install the version that made it, or `tiendo restore` the back-up from before\n"
     )
     assert {word: (done.returncode, done.stdout, done.stderr) for word, done in refused.items()} == {
@@ -94,7 +94,7 @@ def test_a_newer_schema_is_neither_served_nor_taken_back(url: str, engine: Engin
     assert began(engine) == before
 
 
-def test_an_older_schema_is_not_served(url: str, next_version: Path) -> None:
+def test_an_older_schema_is_not_served(url: str, engine: Engine, next_version: Path) -> None:
     """The next version on a database of this one says both numbers and the command; after it, it serves nothing less."""
     migrate("catalog", Settings(), CatalogSettings(database_url=url), journal)
     settings = {"TIENDO_CATALOG_DATABASE_URL": url, "TIENDO_CATALOG_PORT": "0"}
@@ -102,7 +102,7 @@ def test_an_older_schema_is_not_served(url: str, next_version: Path) -> None:
     refused = run_with(next_version, "services.catalog", "serve", **settings)
     migrated = run_with(next_version, "services.catalog", "migrate", **settings)
 
-    told = f"catalog: the database has schema {KNOWN}, this version needs {NEXT}; run `tiendo migrate`\n"
+    told = f"catalog: {engine.url} has schema {KNOWN}, this version needs {NEXT}; run `tiendo migrate`\n"
     assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", told)
     assert (migrated.returncode, migrated.stdout) == (0, f"catalog: schema {KNOWN} found, {NEXT} made\n")
 
