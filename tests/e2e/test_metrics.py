@@ -251,7 +251,7 @@ async def test_a_held_up_loop_is_seen(stack: Stack) -> None:
 async def test_a_taken_port_of_the_page_stops_the_start(stack: Stack) -> None:
     """A service whose page has no port ends at once with exit code 1 and a line that names port and setting."""
     port = stack.metrics_ports["catalog"]
-    environ = stack.environ | {"TIENDO_CATALOG_PORT": "0", "TIENDO_REUSE_PORT": "true"}
+    environ = stack.environ | {"TIENDO_CATALOG_PORT": "0", "TIENDO_CATALOG_METRICS_PORT": str(port)}
     command = [sys.executable, "-m", "services.catalog"]
     done = await asyncio.to_thread(
         subprocess.run, command, env=environ, capture_output=True, text=True, timeout=30, check=False

@@ -116,6 +116,7 @@ class Installation:
         """Finish what waits and let go of the database."""
         runtime = self.parts[name].runtime
         await runtime.writer.drain()
+        await runtime.replicas.end()
         runtime.engine.dispose()
 
     async def restart(self, name: str) -> None:
@@ -136,6 +137,8 @@ class Installation:
             header = header_of(payload)
             rows.append(Row(header.epoch, header.sequence, digest, payload))
         if rows:
+            # Nobody runs here who would keep the lease without which nothing is applied.
+            await asyncio.to_thread(self.parts[follower].runtime.replicas.lease.step)
             await self.parts[follower].feeds[source]._apply(rows)
         return self._checkpoint(source, follower)
 

@@ -14,7 +14,10 @@ _AGAIN_SECONDS = 5  # it may have ended in something that swallows whatever come
 
 
 class Limits:
-    """A plugin that bounds set-up, call and tear-down of each test; those marked e2e, which start processes, by more."""
+    """A plugin that bounds set-up, call and tear-down of each test.
+
+    Those marked e2e, which start processes, may take longer, and those marked limit(seconds) as long as they say.
+    """
 
     def __init__(self, seconds: float = 120, e2e_seconds: float = 300) -> None:
         self._seconds, self._e2e_seconds = seconds, e2e_seconds
@@ -39,7 +42,8 @@ class Limits:
 
     @contextmanager
     def _within(self, item: pytest.Item) -> Iterator[None]:
-        seconds = self._e2e_seconds if item.get_closest_marker("e2e") else self._seconds
+        own = item.get_closest_marker("limit")
+        seconds = own.args[0] if own else self._e2e_seconds if item.get_closest_marker("e2e") else self._seconds
 
         def too_long(_number: int, _frame: FrameType | None) -> None:
             _show_tasks()
