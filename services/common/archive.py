@@ -6,12 +6,14 @@ Invariant: `<service>.json` is written last and names the length and SHA-256 of 
 changed is never taken for whole.
 """
 
+import io
 import json
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from services.common.contents import JOURNAL as JOURNAL_TABLE
 from services.common.contents import Contents, TableContents, Tally, Tell, check_journal
@@ -28,21 +30,33 @@ class Archived:
 
     def __init__(self, place: Path, service: str) -> None:
         """Read what the part holds. Raises ArchiveError."""
+        self._place = place
         with _readable():
-            self._root: zipfile.Path | Path = place if place.is_dir() else zipfile.Path(place)
-            described = self._root / f"{service}.json"
-            if not described.exists():
-                raise ArchiveError(f"it has no whole part of {service}")
-            text = described.read_text(encoding="utf-8")
+            if not place.exists():
+                raise ArchiveError("there is no such file")
+            try:
+                with self._open(f"{service}.json") as file:
+                    text = file.read()
+            except (KeyError, FileNotFoundError):
+                raise ArchiveError(f"it has no whole part of {service}") from None
             if json.loads(text)["format"] != FORMAT:
                 raise ArchiveError("it was written by a newer version of Tiendo")
             self.contents = Contents.from_json(text)
 
     def lines(self, table: str) -> Iterator[str]:
         """Give a table's lines. Raises ArchiveError on the way."""
-        with _readable(), (self._root / self.contents.service / f"{table}.jsonl").open(encoding="utf-8") as file:
+        with _readable(), self._open(f"{self.contents.service}/{table}.jsonl") as file:
             for line in file:
                 yield line.rstrip("\n")
+
+    @contextmanager
+    def _open(self, name: str) -> Iterator[IO[str]]:
+        if self._place.is_dir():
+            with (self._place / name).open(encoding="utf-8", newline="\n") as file:
+                yield file
+        else:
+            with zipfile.ZipFile(self._place) as archive, archive.open(name) as member:
+                yield io.TextIOWrapper(member, encoding="utf-8", newline="\n")
 
     def check(self, tell: Tell, *, whole: bool) -> None:
         """Read all of it: every table as it was written, the journal's chain unbroken. Raises ArchiveError, BrokenChainError."""

@@ -56,9 +56,10 @@ def lines(connection: Connection, table: Table, columns: Sequence[str] = ()) -> 
         column.collate("C") if connection.dialect.name == "postgresql" and isinstance(column.type, String) else column
         for column in table.primary_key
     ]
-    found = connection.execute(select(*chosen).order_by(*keys), execution_options={"yield_per": _ROWS_A_STEP})
-    for row in found:
-        yield json.dumps([_written(value) for value in row], ensure_ascii=False, separators=(",", ":"))
+    chosen_rows = select(*chosen).order_by(*keys)
+    with connection.execute(chosen_rows, execution_options={"yield_per": _ROWS_A_STEP}) as found:
+        for row in found:
+            yield json.dumps([_written(value) for value in row], ensure_ascii=False, separators=(",", ":"))
 
 
 def fill(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[str]) -> None:
