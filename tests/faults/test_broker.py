@@ -1,14 +1,12 @@
 """The broker away, its store lost, a service stopped: writes go on, and every reader gets everything once, in order."""
 
 import asyncio
-import json
 import shutil
 
 import grpc
 import pytest
-from nats.aio.client import Client
 
-from tests.support.journals import progress_events
+from tests.support.journals import progress_events, stream_sequences
 from tests.support.stack import Stack, running_stack
 from tests.support.watchers import Watcher
 from tiendo.common.v1 import date_pb2
@@ -33,25 +31,6 @@ async def write(stack: Stack, first: int, count: int) -> list[str]:
     return names
 
 
-async def stream_of(stack: Stack, count: int) -> list[int]:
-    """The sequences that the TIENDO_PROGRESS stream holds, once it holds `count` messages."""
-    client = Client()
-    await client.connect(stack.nats.url)
-    js = client.jetstream()
-    try:
-        async with asyncio.timeout(30):
-            while (await js.stream_info("TIENDO_PROGRESS")).state.messages < count:
-                await asyncio.sleep(0.05)
-        subscription = await js.pull_subscribe("tiendo.progress.v1.>", stream="TIENDO_PROGRESS")
-        sequences: list[int] = []
-        while len(sequences) < count:
-            messages = await subscription.fetch(count - len(sequences), timeout=5)
-            sequences += [int(json.loads(message.data)["data"]["sequence"]) for message in messages]
-        return sequences
-    finally:
-        await client.close()
-
-
 async def test_writes_go_on_without_the_broker() -> None:
     """100 writes while the broker is away all reach a watcher at once and the stream, once and in order, when it is back."""
     async with running_stack(seeded=True) as stack:
@@ -63,7 +42,7 @@ async def test_writes_go_on_without_the_broker() -> None:
         await watcher.has_seen_as_many_as(100)
         await stack.nats.start()
         newest = (await progress_events(stack))[-1].sequence
-        sequences = await stream_of(stack, newest)
+        sequences = await stream_sequences(stack, "TIENDO_PROGRESS", newest)
         await watcher.stop()
 
         assert [event.service for event in watcher.seen] == names
@@ -84,7 +63,7 @@ async def test_a_lost_store_is_filled_again() -> None:
 
         await watcher.has_seen_as_many_as(100)
         newest = (await progress_events(stack))[-1].sequence
-        sequences = await stream_of(stack, newest)
+        sequences = await stream_sequences(stack, "TIENDO_PROGRESS", newest)
         await watcher.stop()
 
         assert [event.service for event in watcher.seen] == names

@@ -3,6 +3,7 @@
 It is started once a test process, and may be killed and started again in place.
 """
 
+import asyncio
 import atexit
 import os
 import shutil
@@ -44,6 +45,14 @@ class PostgresServer:
             if self._process is None or self._process.poll() is not None:
                 self.spawn()
             time.sleep(0.05)
+
+    async def restart(self) -> None:
+        """Start a killed one again, as `start` does, while the event loop goes on."""
+        async with asyncio.timeout(_START_SECONDS):
+            while not self._postgres.ready():
+                if self._process is None or self._process.poll() is not None:
+                    self.spawn()
+                await asyncio.sleep(0.05)
 
     def kill(self) -> None:
         """End it as a crash would (kill -9)."""

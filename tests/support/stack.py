@@ -183,8 +183,12 @@ class Stack:
         return self._processes[name]
 
     def channel(self, service: str) -> grpc.aio.Channel:
-        """A connection to a service that comes back quickly after a restart."""
-        options = (("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200))
+        """A connection of its own to a service, to any of its replicas, that comes back quickly after a restart."""
+        options = (
+            ("grpc.initial_reconnect_backoff_ms", 50),
+            ("grpc.max_reconnect_backoff_ms", 200),
+            ("grpc.use_local_subchannel_pool", 1),
+        )
         channel = grpc.aio.insecure_channel(self.address(service), options=options)
         self._channels.append(channel)
         return channel
