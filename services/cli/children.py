@@ -116,6 +116,11 @@ class Children:
         """Expect the end of one that had a task to finish."""
         self._running.remove(child)
 
+    @property
+    def running(self) -> list[Child]:
+        """Those that were started and neither forgotten nor stopped."""
+        return list(self._running)
+
     def ended(self) -> Child | None:
         """Give one that ended by itself."""
         return next((child for child in self._running if child.process.poll() is not None), None)
