@@ -5,20 +5,26 @@ in order. Of several alike the names are `catalog-1`, `catalog-2`: they are of o
 """
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 STOP_SECONDS = 9.0
 _STEP_SECONDS = 2.5
 _POLL_SECONDS = 0.02
-_PR_SET_PDEATHSIG = 1
+# A program of its own, not a function that runs between fork and exec: this process has threads, gRPC's among them.
+_ENDING_WITH_US = """\
+import ctypes, os, sys
+PR_SET_PDEATHSIG = 1
+ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(sys.argv[1]))
+if os.getppid() == int(sys.argv[2]):
+    os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +58,11 @@ def kind_of(name: str) -> str:
     return name.partition("-")[0]
 
 
-def die_with_parent(stop_signal: signal.Signals) -> Callable[[], None] | None:
-    """Give what a new process runs first so that it is told when this one is gone; only Linux knows how."""
+def ending_with_us(command: Sequence[str], stop_signal: signal.Signals = signal.SIGTERM) -> list[str]:
+    """Give a command that is told to stop once the thread which starts it is gone; only Linux knows how."""
     if not sys.platform.startswith("linux"):
-        return None
-    library = ctypes.CDLL(None, use_errno=True)
-    parent = os.getpid()
-
-    def prepare() -> None:
-        library.prctl(_PR_SET_PDEATHSIG, stop_signal)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return prepare
+        return list(command)
+    return [sys.executable, "-I", "-S", "-c", _ENDING_WITH_US, str(int(stop_signal)), str(os.getpid()), *command]
 
 
 class Children:
@@ -103,13 +101,12 @@ class Children:
     ) -> Child:
         with log.open("ab") as output:
             process = subprocess.Popen(
-                command,
+                ending_with_us(command, stop_signal),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**self._environ, **environ},
                 start_new_session=True,
-                preexec_fn=die_with_parent(stop_signal),  # noqa: PLW1509  no thread of ours holds a lock here
             )
         child = Child(name, process, log, command, environ, stop_signal)
         self._running.append(child)
@@ -118,6 +115,11 @@ class Children:
     def forget(self, child: Child) -> None:
         """Expect the end of one that had a task to finish."""
         self._running.remove(child)
+
+    @property
+    def running(self) -> list[Child]:
+        """Those that were started and neither forgotten nor stopped."""
+        return list(self._running)
 
     def ended(self) -> Child | None:
         """Give one that ended by itself."""

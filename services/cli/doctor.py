@@ -18,7 +18,7 @@ from services.cli import pages, streams
 from services.cli.addresses import calling_host
 from services.cli.client import CallError, Client
 from services.cli.figures import number
-from services.cli.processes import run_all
+from services.cli.processes import environ_beside, run_all
 from services.cli.session import Session, StopError, command
 from services.cli.words import Lang
 from services.common.broker import MINIMUM_VERSION
@@ -66,7 +66,7 @@ def _examine(session: Session) -> Iterator[Finding]:
     health = {service: _health(client, service, "") for service in SERVICES}
     yield from _databases(session, client, health)
     away = [service for service, state in health.items() if state is None]
-    yield from _schemas(session, [service for service in away if _has_database(settings, service)])
+    yield from _schemas(session, [service for service in away if _has_database(session, service)])
     broker = list(_broker(session, settings))
     yield from broker
     for service in SERVICES:
@@ -103,15 +103,16 @@ def _databases(session: Session, client: Client, health: dict[str, int | None]) 
         yield Finding(OK, subject, word("screen.doctor.schema_current", services=", ".join(well)))
 
 
-def _has_database(settings: Settings, service: str) -> bool:
+def _has_database(session: Session, service: str) -> bool:
     """Tell whether the database of a service is to be found from here."""
-    return f"TIENDO_{service.upper()}_DATABASE_URL" in os.environ or (settings.data_dir / f"{service}.db").exists()
+    known = f"TIENDO_{service.upper()}_DATABASE_URL" in environ_beside(session)
+    return known or (session.settings.data_dir / f"{service}.db").exists()
 
 
 def _schemas(session: Session, away: Sequence[str]) -> Iterator[Finding]:
     """Say whether their databases are why these services do not answer: each looks at its own."""
     word, subject = session.word, session.word("screen.doctor.databases")
-    for service, done in zip(away, run_all(away, "schema", environ=os.environ), strict=True):
+    for service, done in zip(away, run_all(away, "schema", environ=environ_beside(session)), strict=True):
         if done.returncode:
             yield Finding(FAIL, subject, done.stderr.strip().rpartition("\n")[2])
             continue
@@ -128,9 +129,10 @@ def _schemas(session: Session, away: Sequence[str]) -> Iterator[Finding]:
 
 def _broker(session: Session, settings: Settings) -> Iterator[Finding]:
     word, subject = session.word, session.word("screen.doctor.broker")
-    report = streams.look(settings.nats_url, make=False, seconds=_LOOK_SECONDS)
+    url = environ_beside(session).get("TIENDO_NATS_URL", settings.nats_url)
+    report = streams.look(url, make=False, seconds=_LOOK_SECONDS)
     if not report.version:
-        yield Finding(FAIL, subject, word("screen.doctor.broker_away", address=streams.shown(settings.nats_url)))
+        yield Finding(FAIL, subject, word("screen.doctor.broker_away", address=streams.shown(url)))
         return
     if tuple(int(part) for part in report.version.split(".")[:2]) < MINIMUM_VERSION:
         wanted = ".".join(map(str, MINIMUM_VERSION))

@@ -24,7 +24,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from opentelemetry.trace import Span, StatusCode
 
-from services.common.db import may_pass
+from services.common.db import described, may_pass
 from services.common.durations import CallDurations
 from services.common.errors import Kind, Reason, Refusal
 from services.common.log import traced
@@ -238,7 +238,7 @@ class Calls:
             # Not the caller's doing: something inside was cancelled, and the caller must not wait for ever.
             return Refusal(Reason.SHUTTING_DOWN, "the service is stopping; try again", retry_seconds=1)
         if may_pass(failure):
-            log.error("database unavailable", method=name, exc_info=failure)
+            log.error("database unavailable", method=name, **described(failure))
             return Refusal(Reason.DATABASE_UNAVAILABLE, "the database did not answer; try again", retry_seconds=1)
         incident = secrets.token_hex(6)
         log.error("fault", method=name, incident=incident, exc_info=failure)

@@ -29,7 +29,8 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address the services listen on.")
     nats_url: str = Field(
         default="nats://127.0.0.1:7104",
-        description="The NATS servers, comma-separated. `tiendo up` runs one on this port.",
+        description="The NATS servers, comma-separated. `tiendo up` runs one on this port; as in production three, "
+        "on this and the next two.",
     )
     catalog_address: str = Field(default="127.0.0.1:7101", description="Where callers find the catalog service.")
     integration_address: str = Field(

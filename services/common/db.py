@@ -34,7 +34,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.schema import CreateSchema
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
@@ -162,6 +162,13 @@ def read_transaction(engine: Engine) -> Iterator[Connection]:
 def may_pass(failure: BaseException) -> bool:
     """Tell whether trying again can help: the database did not answer, and did not refuse the very content."""
     return isinstance(failure, DBAPIError) and not isinstance(failure, IntegrityError | DataError)
+
+
+def described(failure: BaseException) -> dict[str, Any]:
+    """Give what a log line says of a failure that may pass: the driver's words, and the stack unless it is plainly away."""
+    origin = failure.__cause__ if failure.__cause__ is not None and not isinstance(failure, DBAPIError) else failure
+    words = " ".join(str(getattr(origin, "orig", None) or origin).split())
+    return {"problem": words} if isinstance(origin, OperationalError) else {"problem": words, "exc_info": failure}
 
 
 def table_of(row: type[SQLModel]) -> Table:

@@ -1,6 +1,7 @@
 """Log lines: structlog, JSON for machines and plain for a terminal.
 
-Invariant: the ids of a call are set in its own context and never leak into another's lines.
+Invariant: the ids of a call are set in its own context and never leak into another's lines; a stack names its places and not
+the values there, which may be anybody's data and take long to write.
 """
 
 import logging
@@ -9,7 +10,8 @@ from contextvars import ContextVar
 from typing import Literal
 
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 from services.common.telemetry import parse_traceparent
 
@@ -32,7 +34,10 @@ def name_call(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDic
 def configure(service: str, log_format: Literal["auto", "console", "json"], level: str) -> None:
     """Set up logging for this process, to standard error. Lines of libraries below `warning` are left out."""
     console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
-    renderer = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer(ensure_ascii=False)
+    renderer: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
+    stacks: list[Processor] = [structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))]
+    if console:
+        renderer, stacks = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback), []
 
     def name_service(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
         line.setdefault("service", service)
@@ -44,7 +49,7 @@ def configure(service: str, log_format: Literal["auto", "console", "json"], leve
             name_call,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([] if console else [structlog.processors.dict_tracebacks]),
+            *stacks,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),

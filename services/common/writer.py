@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from services.common.db import WriteConnection, may_pass
+from services.common.db import WriteConnection, described, may_pass
 from services.common.errors import Reason, Refusal
 from services.common.journal import Event, Head, Journal, Row, stamp
 from services.common.snapshot import Live, State
@@ -208,7 +208,7 @@ class Writer(Generic[S, W]):
         """Run in the writer's thread: all together, or each alone when together a write failed."""
         try:
             return self._together_again(group)
-        except _CommitFailedError as failure:
+        except _NoAnswerError as failure:
             return _Outcome(results=[_unavailable(failure)] * len(group))
         except Exception as failure:  # noqa: BLE001 (each command gets its own outcome)
             if len(group) == 1:
@@ -235,10 +235,11 @@ class Writer(Generic[S, W]):
 
     def _together(self, group: list[_Command[W]]) -> _Outcome:
         outcome = _Outcome()
-        decided = False
+        reached = decided = False
         try:
             with self._database.transaction() as connection:
                 head = self._journal.lock_head(connection)
+                reached = True
                 state, others = self._catch_up(connection, self._state, head)
                 work = self._begin(connection, state, self._clock())
                 self._decide_all(work, group, outcome)
@@ -248,8 +249,11 @@ class Writer(Generic[S, W]):
                 state = after
                 decided = True
         except DBAPIError as failure:
-            if decided:  # the COMMIT itself failed: whether it took hold is not known, so nothing is run again
-                raise _CommitFailedError from failure
+            # A COMMIT that failed may have taken hold, so nothing is run again; and where not even the head could be read,
+            # nobody fares better alone.
+            away = not reached and may_pass(failure) and not failure.connection_invalidated
+            if decided or away:
+                raise _NoAnswerError from failure
             raise
         self._state = outcome.state = state
         return outcome
@@ -293,12 +297,12 @@ def _decide(
     return reply
 
 
-class _CommitFailedError(Exception):
-    """The COMMIT itself failed."""
+class _NoAnswerError(Exception):
+    """The database is away, or the COMMIT itself failed."""
 
 
 def _unavailable(failure: Exception) -> Refusal:
-    log.error("database unavailable", exc_info=failure)
+    log.error("database unavailable", **described(failure))
     return Refusal(
         Reason.DATABASE_UNAVAILABLE,
         "the database did not answer; send the command again with the same request_id",

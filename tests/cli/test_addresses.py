@@ -44,3 +44,17 @@ def test_broker_elsewhere_is_not_started_here() -> None:
 
     assert addresses.nats_host_port() == ("nats.example", 4222)
     assert not addresses.own_nats()
+
+
+def test_a_cluster_is_named_by_one_server_or_by_all() -> None:
+    """One server stands for itself and the ports after it, three for themselves; two are refused."""
+    one = find(Settings(nats_url="nats://127.0.0.1:7104"), {})
+    three = find(Settings(nats_url="nats://127.0.0.1:1,nats://127.0.0.1:5,nats://127.0.0.1:9"), {})
+    two = find(Settings(nats_url="nats://127.0.0.1:1,nats://127.0.0.1:5"), {})
+
+    assert one.nats_cluster(3) == [("127.0.0.1", 7104), ("127.0.0.1", 7105), ("127.0.0.1", 7106)]
+    assert three.nats_cluster(3) == [("127.0.0.1", 1), ("127.0.0.1", 5), ("127.0.0.1", 9)]
+    with pytest.raises(SettingsError, match="TIENDO_NATS_URL"):
+        two.nats_cluster(3)
+    with pytest.raises(SettingsError, match="TIENDO_NATS_URL"):
+        find(Settings(nats_url="nats://127.0.0.1:port"), {}).nats_servers()

@@ -10,14 +10,9 @@ from pathlib import Path
 import pytest
 
 from services.cli.children import Children
+from tests.support.up import gone
 
 _SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
-
-
-def gone(pid: int) -> bool:
-    """Whether a process has ended, or only waits to be collected."""
-    stat = Path(f"/proc/{pid}/stat")
-    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def wait_for(condition: object, seconds: float = 10.0) -> bool:

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from services.cli import panel
@@ -82,3 +83,20 @@ def test_long_commands_stand_alone_on_their_lines(tmp_path: Path) -> None:
     console.file.close()
 
     assert "status" not in framed.replace("status 7103", "")
+
+
+@pytest.mark.parametrize(
+    ("lang", "line"),
+    [
+        (Lang.VI, "Như vận hành thật: PostgreSQL · 3 máy chủ NATS · mỗi dịch vụ chạy 2 bản"),
+        (Lang.EN, "As in production: PostgreSQL · 3 NATS servers · 2 of each service"),
+    ],
+)
+def test_the_panel_says_what_runs_as_in_production(lang: Lang, line: str) -> None:
+    """The production shape is named in one line of the panel, in either language."""
+    console = Console(width=100, record=True, file=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+    panel.show(console, FIGURE, DEFAULT, "tiendo", lang, engine="production")
+    lines = [text.strip("│ ") for text in console.export_text().splitlines()]
+    console.file.close()
+
+    assert lines[4] == line

@@ -51,12 +51,13 @@ def test_auto_is_for_machines_where_there_is_no_terminal() -> None:
 
 
 def test_a_stack_is_part_of_its_line() -> None:
-    """A logged exception is one line too, with its stack inside."""
-    (line,) = logged('try:\n    1 / 0\nexcept ZeroDivisionError:\n    log.exception("fault")')
+    """A logged exception is one line too, with its stack inside, and without the values that stood there."""
+    (line,) = logged('name = "Nguyễn"\ntry:\n    1 / 0\nexcept ZeroDivisionError:\n    log.exception("fault")')
 
     read = json.loads(line)
     assert read["level"] == "error"
     assert "ZeroDivisionError" in json.dumps(read["exception"])
+    assert "Nguyễn" not in line
 
 
 @pytest.mark.parametrize(("level", "told"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
+from structlog.testing import capture_logs
 
-from services.common.db import write_transaction
+from services.common.db import open_engine, write_transaction
 from services.common.errors import Reason, Refusal
 from services.common.journal import MAX_EVENT_BYTES
 from services.common.snapshot import Live, Reached
@@ -246,6 +247,23 @@ async def test_an_absent_database_asks_for_a_retry(engine: Engine) -> None:
     assert caught.value.retry_seconds == 1
     assert "a_table" not in caught.value.message
     assert reply == b"1"
+
+
+async def test_a_group_asks_an_absent_database_once(engine: Engine) -> None:
+    """Where nobody listens, all that came together are refused after one try, and the log says why in one line."""
+    nowhere = open_engine("postgresql://nobody@127.0.0.1:9/nothing")
+    live = Live(NumbersState(writer_head(engine)), "progress", Reached())
+    writer = Writer(nowhere, JOURNAL, live, begin=NumbersWork, catch_up=catch_up, clock=Clock())
+    writer.start()
+    with capture_logs() as lines:
+        outcomes = await asyncio.gather(*(writer.run(add(number)) for number in range(3)), return_exceptions=True)
+    await writer.drain()
+    nowhere.dispose()
+
+    assert [one.reason for one in outcomes if isinstance(one, Refusal)] == [Reason.DATABASE_UNAVAILABLE] * 3
+    assert [line["event"] for line in lines] == ["database unavailable"]
+    assert "refused" in lines[0]["problem"]
+    assert "exc_info" not in lines[0]
 
 
 def writer_head(engine: Engine) -> Any:

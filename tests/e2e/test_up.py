@@ -2,68 +2,19 @@
 
 import asyncio
 import json
-import os
-import signal
 import subprocess
-import sys
-import sysconfig
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
 from services.common.broker import Broker
 from tests.support.stack import free_port
+from tests.support.up import Up
 
 pytestmark = [pytest.mark.e2e]
 
 SEED_LINE = "11 / 227 completed (4.85 %), 216 not reported, as of 09/2022"
-
-
-class Up:
-    """One `tiendo up` on free ports, in a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.nats_port = free_port()
-        self.environ = {name: value for name, value in os.environ.items() if not name.startswith("TIENDO_")}
-        self.environ |= {
-            "TIENDO_DATA_DIR": str(folder / ".tiendo"),
-            "TIENDO_NATS_URL": f"nats://127.0.0.1:{self.nats_port}",
-            "LANG": "C.UTF-8",
-            "COLUMNS": "400",  # the addresses make the commands long
-        }
-        for service in ("catalog", "integration", "status"):
-            self.environ[f"TIENDO_{service.upper()}_ADDRESS"] = f"127.0.0.1:{free_port()}"
-        self.process: subprocess.Popen[str] | None = None
-        self.lines: list[str] = []
-
-    def start(self) -> list[str]:
-        """Start it; give what it printed up to the end of the panel."""
-        command = [str(Path(sysconfig.get_path("scripts")) / "tiendo"), "--lang", "en", "up"]
-        self.process = subprocess.Popen(
-            command, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        assert self.process.stdout
-        self.lines = []
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip())
-            if line.startswith("╰"):
-                return self.lines
-        raise AssertionError("\n".join(self.lines))
-
-    def stop(self) -> tuple[int, str]:
-        """Press Ctrl-C; give exit code and last words."""
-        assert self.process
-        self.process.send_signal(signal.SIGINT)
-        text, _ = self.process.communicate(timeout=15)
-        return self.process.returncode, text
-
-    def tiendo(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in a second terminal."""
-        command = [sys.executable, "-m", "services.cli.main", *arguments]
-        return subprocess.run(command, env=self.environ, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.fixture(scope="module")

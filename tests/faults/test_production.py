@@ -231,4 +231,3 @@ async def test_whatever_is_killed_nothing_is_lost_or_done_twice() -> None:
             assert [event.sequence for event in watcher.seen] == list(range(first, progress[-1].sequence + 1))
         assert max(load.longest_seconds.values()) < BACK_SECONDS, load.longest_seconds
         assert [service for service in stack.names if '"event": "fault"' in stack.log(service)] == []
-        print(len(load.acknowledged["integration"]), len(load.acknowledged["catalog"]), load.longest_seconds)

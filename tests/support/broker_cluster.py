@@ -12,7 +12,7 @@ from pathlib import Path
 import nats
 from nats.aio.client import Client
 
-from tests.support.ending import ending_with_us
+from services.cli.children import ending_with_us
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "deploy" / "nats.conf"

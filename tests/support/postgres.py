@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from services.cli.children import ending_with_us
 from services.cli.postgres import STOP_SIGNAL, Postgres, PostgresFailedError, PostgresMissingError
-from tests.support.ending import ending_with_us
 
 _START_SECONDS = 60.0
 
