@@ -165,7 +165,7 @@ async def test_a_signal_loses_no_call(number: signal.Signals) -> None:
     assert of_stream.code() is grpc.StatusCode.UNAVAILABLE
     assert of_late.code() is grpc.StatusCode.UNAVAILABLE
     assert code == 0
-    assert took < 2
+    assert took < 5
     assert [line["signal"] for line in lines if line["event"] == "stopping"] == [number.name]
     assert {line["service"] for line in lines} == {"status"}
 
