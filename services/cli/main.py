@@ -5,7 +5,7 @@ Invariant: --lang and --json are taken before a command's name and after it.
 
 import typer
 
-from services.cli import catalog, doctor, moves, parts, status, up, watch
+from services.cli import backups, catalog, doctor, moves, parts, status, up, watch
 from services.cli.session import Globals, JsonOption, LangOption
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ def _globals(ctx: typer.Context, lang: LangOption = None, as_json: JsonOption = 
 
 up.register(app)
 parts.register(app)
+backups.register(app)
 status.register(app)
 watch.register(app)
 doctor.register(app)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli import seeding, streams
+from services.cli import backups, seeding, streams
 from services.cli.client import UNREACHABLE, Client
 from services.cli.processes import become, environ_beside, run_all
 from services.cli.seed import load
@@ -34,8 +34,34 @@ def serve(
 def migrate(
     session: Session,
     service: Annotated[str, typer.Argument(metavar="SERVICE", help="One of them; default: all three.")] = "",
+    from_sqlite: Annotated[
+        str,
+        typer.Option(
+            "--from-sqlite",
+            metavar="FOLDER",
+            help="Move the databases of this folder (.tiendo) to where --to says: all or nothing, while nothing serves them.",
+        ),
+    ] = "",
+    to: backups.ToOption = "",
+    refill: Annotated[
+        str,
+        typer.Option(
+            "--refill", metavar="STREAM", help="Empty this NATS stream; its service fills it again from its journal."
+        ),
+    ] = "",
 ) -> None:
-    """Bring databases and NATS streams up to date; twice changes nothing."""
+    """Bring databases and NATS streams up to date; twice changes nothing.
+
+    Any number of these may run at once. A schema never goes back.
+    """
+    if from_sqlite:
+        backups.move(session, from_sqlite, to)
+        return
+    if to:
+        raise UsageProblemError(session.word("screen.carry.to_without_from"))
+    if refill and refill not in streams.names():
+        choices = ", ".join(streams.names())
+        raise UsageProblemError(session.word("screen.common.unknown_choice", value=refill, choices=choices))
     chosen = [_check(session, service)] if service else list(SERVICES)
     environ = environ_beside(session)
     url = environ.get("TIENDO_NATS_URL", session.settings.nats_url)
@@ -43,7 +69,7 @@ def migrate(
     for each in done:
         for line in (*each.stdout.splitlines(), *each.stderr.splitlines()):
             (session.complain if each.returncode or session.as_json else session.say)(line)
-    report = streams.look(url, make=True, seconds=5.0)
+    report = streams.look(url, make=True, seconds=5.0, refill=refill)
     # What migrates before the services start must not pass for done without streams.
     code = max(each.returncode for each in done) or (UNREACHABLE if report.reason else 0)
     if session.as_json:

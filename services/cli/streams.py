@@ -35,14 +35,22 @@ def shown(nats_url: str) -> str:
     return re.sub(r"://[^@,/]*@", "://", nats_url)
 
 
-def look(nats_url: str, *, make: bool, seconds: float = 3.0) -> BrokerReport:
-    """Look at the broker and its streams; `make`: make the missing ones and mend the others. Never raises for a broker."""
+def names() -> list[str]:
+    """Name the streams."""
+    return [spec.name for spec in stream_specs()]
+
+
+def look(nats_url: str, *, make: bool, seconds: float = 3.0, refill: str = "") -> BrokerReport:
+    """Look at the broker and its streams; `make`: make the missing ones and mend the others. Never raises for a broker.
+
+    `refill` names a stream to empty; whoever publishes to it then begins with the first row of its journal.
+    """
     # What the client logs for a service's operator is told on the screen here.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    return asyncio.run(_look(nats_url, make=make, seconds=seconds))
+    return asyncio.run(_look(nats_url, make=make, seconds=seconds, refill=refill))
 
 
-async def _look(nats_url: str, *, make: bool, seconds: float) -> BrokerReport:
+async def _look(nats_url: str, *, make: bool, seconds: float, refill: str) -> BrokerReport:
     report = BrokerReport()
     # Any version is let in here, so that an old one can be named.
     servers = nats_url.split(",")
@@ -54,6 +62,10 @@ async def _look(nats_url: str, *, make: bool, seconds: float) -> BrokerReport:
         report.version = broker.server_version
         async with asyncio.timeout(_MAKE_SECONDS if make else seconds):
             await _streams(broker, report, make=make, copies=3 if len(servers) >= 3 else 1)
+            if refill:
+                # Not deleted: consumers of others, and the number of copies, stay.
+                await broker.client().jetstream().purge_stream(refill)
+                report.streams[refill] = "emptied"
     except TimeoutError:
         report.reason = report.reason or broker.reason or "no answer in time"
     except (BrokerAwayError, nats.errors.Error, APIError, OSError) as problem:

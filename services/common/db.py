@@ -45,7 +45,7 @@ Sequence64 = BigInteger().with_variant(Integer(), "sqlite")
 _BUSY_SECONDS = 5.0
 _AGAIN_SECONDS = 0.01
 MIGRATION_BUSY_SECONDS = 60.0  # of many that start at once, the last waits for all others
-_MIGRATION_LOCK = 7_100_227  # any constant: one lock for all migrations of one PostgreSQL database
+_MIGRATION_LOCK = 7_100_227  # any constant: with the service's name, one lock for all its migrations in one database
 
 
 class SchemaError(Exception):
@@ -247,7 +247,7 @@ def migrate_in(
     connection: Connection, service: str, begin: Callable[[Connection], None] = lambda _: None, *, to: str = "head"
 ) -> tuple[str, str]:
     """Do what `migrate` does in a write transaction that the caller ends."""
-    lock_schema(connection)
+    lock_schema(connection, service)
     if connection.dialect.name == "postgresql":
         _make_schema(connection)
     known = revisions(service)
@@ -259,10 +259,11 @@ def migrate_in(
     return found, wanted
 
 
-def lock_schema(connection: Connection) -> None:
-    """Let nobody else change schemas in this database before the write transaction ends."""
+def lock_schema(connection: Connection, service: str) -> None:
+    """Let nobody else change this service's schema in this database before the write transaction ends."""
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        keys = {"key": _MIGRATION_LOCK, "service": service}
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key, hashtext(:service))"), keys)
 
 
 def _make_schema(connection: Connection) -> None:

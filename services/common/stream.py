@@ -128,8 +128,8 @@ class Stream:
         if epoch != head.epoch:
             return 0
         remedy = (
-            f"make sure that the right database is in use; if it is, delete the stream {self._name} and "
-            "make it again with tiendo migrate: it is refilled"
+            f"make sure that the right database is in use; if it is, empty the stream with "
+            f"tiendo migrate --refill {self._name}: it is filled again"
         )
         if sequence > head.sequence:
             raise RelayStopError(

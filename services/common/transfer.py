@@ -123,9 +123,9 @@ def _placing(place: Place, source: Source, *, replace: bool, lease_seconds: floa
         with reached(place, must_exist=False) as engine:
             seen = refuse_served(engine, place, lease_seconds)
             with db.write_transaction(engine) as connection:
-                db.lock_schema(connection)
                 if connection.dialect.name == "postgresql":
                     connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+                db.lock_schema(connection, place.service)
                 refuse_changed(connection, place, seen)
                 replaces = _clear(connection, place, replace=replace)
                 db.migrate_in(connection, place.service, to=contents.schema)

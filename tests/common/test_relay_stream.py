@@ -174,7 +174,7 @@ async def test_a_stream_ahead_stops_the_relay() -> None:
         assert await relay.run_once() == 0
         assert relay.state is RelayState.AHEAD
         assert "stream at row 5, journal at 3" in relay.reason
-        assert "delete the stream TIENDO_PROGRESS" in relay.reason
+        assert "tiendo migrate --refill TIENDO_PROGRESS" in relay.reason
         assert len(await stored(broker)) == 5
 
 

@@ -32,9 +32,9 @@ from tiendo.common.v1 import date_pb2
 from tiendo.integration.v1 import integration_service_pb2, integration_service_pb2_grpc
 from tiendo.status.v1 import status_service_pb2, status_service_pb2_grpc
 
-pytestmark = pytest.mark.e2e
-
 SECONDS = float(os.environ.get("TEST_PRODUCTION_SECONDS", "20"))
+pytestmark = [pytest.mark.e2e, pytest.mark.limit(300 + 4 * SECONDS)]
+
 INTEGRATION_WRITERS, CATALOG_WRITERS, WATCHERS = 15, 5, 50
 PAUSE_SECONDS = 0.4  # of a writer after each write; 50 a second in all
 TURN_SECONDS = 4.0  # from one kill to the next
