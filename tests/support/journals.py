@@ -1,6 +1,7 @@
 """Reads whole journals over gRPC, and checks what every reader may rely on."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Sequence
 from itertools import pairwise
@@ -59,11 +60,13 @@ async def stream_sequences(stack: Stack, stream: str, newest: int) -> list[int]:
     client = await nats.connect(stack.nats_url)
     js = client.jetstream()
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
-                state = (await js.stream_info(stream)).state
-                if state.messages and await _sequence_at(js, stream, state.last_seq) == newest:
-                    break
+                # A cluster whose leader has just ended leaves a question unanswered now and then.
+                with contextlib.suppress(nats.errors.TimeoutError, nats.js.errors.ServiceUnavailableError):
+                    state = (await js.stream_info(stream)).state
+                    if state.messages and await _sequence_at(js, stream, state.last_seq) == newest:
+                        break
                 await asyncio.sleep(0.05)
         subscription = await js.subscribe("", stream=stream, ordered_consumer=True)
         messages = [await subscription.next_msg(timeout=10) for _ in range(state.messages)]
