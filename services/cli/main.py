@@ -3,6 +3,9 @@
 Invariant: --lang and --json are taken before a command's name and after it.
 """
 
+import logging
+
+import structlog
 import typer
 
 from services.cli import backups, catalog, doctor, moves, parts, status, up, watch
@@ -34,7 +37,8 @@ app.add_typer(moves.app, name="integration")
 
 
 def run() -> None:
-    """Be the program."""
+    """Be the program. What parts log for a service's operator, a command tells on the screen; `serve` sets up its own."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     app()
 
 

@@ -4,12 +4,10 @@ Invariant: only commands make streams; the services wait for them.
 """
 
 import asyncio
-import logging
 import re
 from dataclasses import dataclass, field
 
 import nats.errors
-import structlog
 from nats.js import JetStreamContext
 from nats.js.errors import APIError, NotFoundError
 
@@ -45,8 +43,6 @@ def look(nats_url: str, *, make: bool, seconds: float = 3.0, refill: str = "") -
 
     `refill` names a stream to empty; whoever publishes to it then begins with the first row of its journal.
     """
-    # What the client logs for a service's operator is told on the screen here.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     return asyncio.run(_look(nats_url, make=make, seconds=seconds, refill=refill))
 
 
