@@ -19,11 +19,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from services.cli.carriers import RefusedWorkError, Tell, in_turn, together
 from services.cli.client import REFUSED, UNREACHABLE
-from services.cli.figures import instant, number
 from services.cli.processes import environ_beside
 from services.cli.session import Session, StopError, UsageProblemError, command, to_json
-from services.cli.words import keys, values_of
 from services.common.config import SERVICES
+from services.common.figures import instant, number
+from services.common.words import keys, values_of
 
 # A follower's part is taken before its sources', so that in the copy nobody has followed what is not in it.
 _FOLLOWERS_FIRST = tuple(reversed(SERVICES))

@@ -17,12 +17,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from services.cli import pages, streams
 from services.cli.addresses import calling_host
 from services.cli.client import CallError, Client
-from services.cli.figures import number
 from services.cli.processes import environ_beside, run_all
 from services.cli.session import Session, StopError, command
-from services.cli.words import Lang
 from services.common.broker import MINIMUM_VERSION
 from services.common.config import SERVICES, Settings, SettingsError, check_environment
+from services.common.figures import number
+from services.common.words import Lang
 from tiendo.status.v1 import freshness_pb2, status_service_pb2
 
 OK, WARN, FAIL = "ok", "warn", "fail"

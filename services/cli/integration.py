@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 
 from services.cli.client import CallError, pages
-from services.cli.figures import instant
 from services.cli.output import (
     choose,
     condition_text,
@@ -27,6 +26,7 @@ from services.cli.output import (
 from services.cli.processes import run_module
 from services.cli.session import Session, command
 from services.cli.status import programme_name
+from services.common.figures import instant
 from tiendo.catalog.v1 import catalog_service_pb2
 from tiendo.integration.v1 import integration_pb2, integration_service_pb2
 from tiendo.status.v1 import status_service_pb2

@@ -8,11 +8,11 @@ import shlex
 from datetime import datetime, time
 from typing import Any, Protocol
 
-from services.cli.figures import NOTHING, VIETNAM, number, partial_date, percent, slot_name, when
 from services.cli.session import UsageProblemError
-from services.cli.words import Lang, word
 from services.common.dates import parse_date as parse_typed_date
 from services.common.errors import Refusal
+from services.common.figures import NOTHING, VIETNAM, number, partial_date, percent, slot_name, when
+from services.common.words import Lang, word
 from tiendo.catalog.v1 import service_pb2
 from tiendo.common.v1 import date_pb2, provenance_pb2
 from tiendo.integration.v1 import integration_pb2, transition_pb2

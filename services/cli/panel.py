@@ -17,7 +17,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from services.cli.addresses import Addresses
-from services.cli.words import Lang, word
+from services.common.words import Lang, word
 
 _COMMANDS = (("status", "status"), ("watch", "watch"), ('catalog search "ho chieu"', "search"), ("doctor", "doctor"))
 _COLUMN = 36

@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 from services.cli.client import WRONG_USAGE, CallError, Client, RefusedError, UnreachableError, default_actor
-from services.cli.figures import instant, partial_date
-from services.cli.words import Lang, choose_lang, word, word_error
 from services.common.config import Settings, SettingsError, check_environment, explain
+from services.common.figures import instant, partial_date
+from services.common.words import Lang, choose_lang, word, word_error
 
 _SHORT = 22  # characters of a column that is never broken
 

@@ -11,11 +11,11 @@ import grpc
 import typer
 
 from services.cli.client import Client
-from services.cli.figures import day, instant, needed_per_month, number, percent, when
 from services.cli.output import as_of_text, choose, figure_line, parse_date, parse_time
 from services.cli.processes import run_module
 from services.cli.session import Session, UsageProblemError, command
-from services.cli.words import Lang
+from services.common.figures import day, instant, needed_per_month, number, percent, when
+from services.common.words import Lang
 from tiendo.catalog.v1 import catalog_service_pb2
 from tiendo.common.v1 import date_pb2
 from tiendo.status.v1 import completion_pb2, freshness_pb2, status_service_pb2

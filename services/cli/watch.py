@@ -15,11 +15,11 @@ import grpc
 import typer
 
 from services.cli.client import UnreachableError, read_error
-from services.cli.figures import VIETNAM, day, number
 from services.cli.output import choose, effective_text, short, stage_text
 from services.cli.session import Session, command, to_json
 from services.cli.status import programme_name
-from services.cli.words import Lang, word
+from services.common.figures import VIETNAM, day, number
+from services.common.words import Lang, word
 from tiendo.catalog.v1 import catalog_service_pb2
 from tiendo.status.v1 import events_pb2, status_service_pb2
 

@@ -18,8 +18,8 @@ from services.cli.doctor import Finding, _pages, source_findings
 from services.cli.main import app
 from services.cli.session import Session
 from services.cli.streams import look
-from services.cli.words import Lang
 from services.common.config import Settings
+from services.common.words import Lang
 from tests.support.nats import running_nats
 from tiendo.status.v1 import freshness_pb2
 

@@ -18,7 +18,7 @@ from services.cli.output import (
 from services.cli.session import UsageProblemError, error_text, to_json
 from services.cli.status import screen
 from services.cli.watch import event_line, event_type, kinds
-from services.cli.words import Lang
+from services.common.words import Lang
 from tiendo.common.v1 import date_pb2
 from tiendo.integration.v1 import integration_pb2, transition_pb2
 from tiendo.status.v1 import completion_pb2, events_pb2, status_service_pb2

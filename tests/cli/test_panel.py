@@ -8,7 +8,7 @@ from rich.console import Console
 
 from services.cli import panel
 from services.cli.addresses import Addresses
-from services.cli.words import Lang
+from services.common.words import Lang
 
 DEFAULT = Addresses(
     "127.0.0.1",

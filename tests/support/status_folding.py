@@ -1,5 +1,6 @@
 """Journals of facts, folded and told."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Literal
 
@@ -44,8 +45,8 @@ def told(number: int, sequence: int, entry: Entry) -> Fact:
     """Integration recorded an entry."""
     place, service = origin("integration", sequence), f"bca-{number:03}"
     if isinstance(entry, Step):
-        return StepRecorded(place, service, entry, PAPER)
-    return CorrectionRecorded(place, service, entry, PAPER)
+        return StepRecorded(place, service, replace(entry, evidence=PAPER))
+    return CorrectionRecorded(place, service, replace(entry, evidence=PAPER))
 
 
 def seed_catalog() -> list[Fact]:

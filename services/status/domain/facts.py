@@ -82,6 +82,34 @@ class EventKind(IntEnum):
         return self.token.replace("_", ".", 1)
 
 
+class Evidence(NamedTuple):
+    """What backs a claim; carried along, never read."""
+
+    document_number: str = ""
+    link: str = ""
+    note: str = ""
+
+
+class Provenance(NamedTuple):
+    """Where a value comes from: the field's path ("" for all others), the kind by its short name, the citation."""
+
+    field: str
+    kind: str
+    citation: str
+
+
+class OnlineLevel(NamedTuple):
+    """A rating: the scheme by its short name (`ND42_2022`), the level in it, when it was rated so."""
+
+    scheme: str
+    level: str
+    date: PartialDate | None
+
+
+Dated = tuple[str, PartialDate | None, PartialDate | None]
+"""A value with the days from and to which it holds, both included; None where open or not known."""
+
+
 class _Recorded(Protocol):
     @property
     def recorded(self) -> datetime: ...
@@ -109,6 +137,7 @@ class ProgrammeVersion:
     start: PartialDate | None
     target: PartialDate | None
     owner: str = ""
+    provenance: tuple[Provenance, ...] = ()
 
     def first_day(self) -> date | None:
         """Give the day from which "at the latest" facts are possible; None: from any time on."""
@@ -139,18 +168,24 @@ class Programme:
 class ServiceVersion:
     """A service as the catalog recorded it at one instant; empty texts are not known, an empty name is a slot.
 
-    `agencies` are (agency, from, to), both days included and None where open; `memberships` (programme id, plan
-    number), the number 0 where there is none.
+    `memberships` are (programme id, plan number), the number 0 where there is none; `replaced_by` is an id.
     """
 
     recorded: datetime
     alias: str
     display_name: str
     field: str = ""
-    agencies: tuple[tuple[str, PartialDate | None, PartialDate | None], ...] = ()
+    agencies: tuple[Dated, ...] = ()
     levels: tuple[str, ...] = ()
     memberships: tuple[tuple[str, int], ...] = ()
     retired: bool = False
+    replaced_by: str = ""
+    english_gloss: str = ""
+    codes: tuple[Dated, ...] = ()
+    audiences: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    online_levels: tuple[OnlineLevel, ...] = ()
+    provenance: tuple[Provenance, ...] = ()
 
     def counted_by(self, programme_id: str) -> bool:
         """Whether the programme counts the service."""
@@ -180,6 +215,8 @@ class Step:
     stage: Stage | None = None
     condition: Condition | None = None
     reason: str = ""
+    actor: str = ""
+    evidence: tuple[Evidence, ...] = ()
 
     @property
     def event(self) -> EventKind:
@@ -198,6 +235,8 @@ class Correction:
     target: int
     effective: EffectiveDate | None
     reason: str = ""
+    actor: str = ""
+    evidence: tuple[Evidence, ...] = ()
 
     @property
     def annul(self) -> bool:
@@ -216,11 +255,15 @@ class CheckReport:
     state: str
     recorded: datetime
     effective: EffectiveDate | None
+    actor: str = ""
+    evidence: tuple[Evidence, ...] = ()
 
 
-class Evidence(NamedTuple):
-    """What backs a claim; carried along, never read."""
+@dataclass(frozen=True, slots=True)
+class LinkReport:
+    """Where a portal, by its short name, shows the service; an empty uri: it no longer does, or nobody knows where."""
 
-    document_number: str = ""
-    link: str = ""
-    note: str = ""
+    portal: str
+    uri: str
+    recorded: datetime
+    actor: str = ""

@@ -17,6 +17,7 @@ from services.status.domain.facts import (
     Condition,
     Correction,
     Entry,
+    LinkReport,
     ServiceVersion,
     Stage,
     Step,
@@ -102,6 +103,7 @@ class ServiceHistory:
     versions: tuple[ServiceVersion, ...] = ()
     entries: tuple[Entry, ...] = ()
     check_reports: tuple[CheckReport, ...] = ()
+    link_reports: tuple[LinkReport, ...] = ()
 
     @cached_property
     def chain(self) -> tuple[Link, ...]:
@@ -130,6 +132,15 @@ class ServiceHistory:
         """Stage and condition after the last step, as known now, whatever its date."""
         return self.chain[-1].state if self.chain else BEGINNING
 
+    def checks_at(self, known_at: datetime) -> dict[str, CheckReport]:
+        """Give how each connection check stood that was told of up to `known_at`, the latest report of each."""
+        return {report.check: report for report in self.check_reports if report.recorded <= known_at}
+
+    def links_at(self, known_at: datetime) -> dict[str, LinkReport]:
+        """Give the portal links that were known at `known_at`, by portal."""
+        latest = {report.portal: report for report in self.link_reports if report.recorded <= known_at}
+        return {portal: report for portal, report in latest.items() if report.uri}
+
     def checked_on(self, day: date, known_at: datetime) -> bool:
         """Whether on that day something certain was known of a connection check, by what was known at `known_at`.
 
@@ -153,6 +164,11 @@ class ServiceHistory:
     def with_report(self, report: CheckReport) -> "ServiceHistory":
         """Give the history with one more report of a connection check."""
         longer = replace(self, check_reports=(*self.check_reports, report))
+        return longer._standing_as(self.chain)  # noqa: SLF001 (its own class)
+
+    def with_link(self, report: LinkReport) -> "ServiceHistory":
+        """Give the history with one more report of a portal link."""
+        longer = replace(self, link_reports=(*self.link_reports, report))
         return longer._standing_as(self.chain)  # noqa: SLF001 (its own class)
 
     def with_entry(self, entry: Entry) -> "ServiceHistory":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from services.status.domain import CheckReport, Correction, Evidence, ProgrammeVersion, ServiceVersion, Step
+from services.status.domain import CheckReport, Correction, Evidence, LinkReport, ProgrammeVersion, ServiceVersion, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,6 @@ class StepRecorded:
     origin: Origin
     id: str
     step: Step
-    evidence: tuple[Evidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,6 @@ class CorrectionRecorded:
     origin: Origin
     id: str
     correction: Correction
-    evidence: tuple[Evidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,4 +82,21 @@ class CheckReported:
     report: CheckReport
 
 
-Fact = ProgrammeRecorded | ServiceRecorded | IntegrationKnown | StepRecorded | CorrectionRecorded | CheckReported
+@dataclass(frozen=True, slots=True)
+class LinkReported:
+    """A portal link of the service was set or removed."""
+
+    origin: Origin
+    id: str
+    report: LinkReport
+
+
+Fact = (
+    ProgrammeRecorded
+    | ServiceRecorded
+    | IntegrationKnown
+    | StepRecorded
+    | CorrectionRecorded
+    | CheckReported
+    | LinkReported
+)

@@ -17,6 +17,7 @@ from services.status.projection.facts import (
     CorrectionRecorded,
     Fact,
     IntegrationKnown,
+    LinkReported,
     ProgrammeRecorded,
     ServiceRecorded,
     StepRecorded,
@@ -103,6 +104,8 @@ class Folding:
                 after = before.with_entry(fact.correction)
             case CheckReported():
                 after = before.with_report(fact.report)
+            case LinkReported():
+                after = before.with_link(fact.report)
             case IntegrationKnown():
                 after = before
         self._services[fact.id] = after

@@ -69,6 +69,7 @@ class _Happening:
     to_stage: Stage | None = None
     effective: EffectiveDate | None = None
     reason: str = ""
+    evidence: tuple[Evidence, ...] = ()
     correction: CorrectionSummary | None = None
 
 
@@ -79,7 +80,7 @@ def _stages(before: ServiceHistory, after: ServiceHistory) -> tuple[Stage | None
 
 def _step(step: Step, before: ServiceHistory, after: ServiceHistory) -> _Happening:
     was, now = _stages(before, after)
-    return _Happening(step.event, was, now, step.effective, step.reason)
+    return _Happening(step.event, was, now, step.effective, step.reason, step.evidence)
 
 
 def _correction(fact: CorrectionRecorded, before: ServiceHistory, after: ServiceHistory) -> _Happening:
@@ -87,7 +88,9 @@ def _correction(fact: CorrectionRecorded, before: ServiceHistory, after: Service
     previous = next((link.effective for link in before.chain if link.step.number == correction.target), None)
     summary = CorrectionSummary(correction.target, correction.annul, previous)
     was, now = _stages(before, after)
-    return _Happening(EventKind.SERVICE_CORRECTED, was, now, correction.effective, correction.reason, summary)
+    return _Happening(
+        EventKind.SERVICE_CORRECTED, was, now, correction.effective, correction.reason, correction.evidence, summary
+    )
 
 
 def _happenings(
@@ -99,9 +102,9 @@ def _happenings(
         case ServiceRecorded():
             added = not before.versions or not before.versions[-1].counted_by(programme_id)
             if added:
-                yield _Happening(EventKind.SERVICE_ADDED), cause
+                yield _Happening(EventKind.SERVICE_ADDED, evidence=fact.evidence), cause
             if fact.named_now:
-                yield _Happening(EventKind.SERVICE_NAMED), f"{cause}/named" if added else cause
+                yield _Happening(EventKind.SERVICE_NAMED, evidence=fact.evidence), f"{cause}/named" if added else cause
         case StepRecorded():
             yield _step(fact.step, before, after), cause
         case CorrectionRecorded():
@@ -147,7 +150,7 @@ def _tell(before: ServiceHistory, model: ReadModel, fact: Fact, today: date) -> 
                 to_stage=happening.to_stage,
                 effective=happening.effective,
                 reason=happening.reason,
-                evidence=fact.evidence,
+                evidence=happening.evidence,
                 correction=happening.correction,
             )
         yield from _milestones(programme_id, fact.origin, completion)

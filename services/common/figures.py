@@ -10,7 +10,7 @@ from datetime import date, datetime
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
-from services.cli.words import Lang, word
+from services.common.words import Lang, word
 
 VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
 NOTHING = "–"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from services.cli.figures import (
+from services.common.figures import (
     day,
     instant,
     needed_per_month,
@@ -17,7 +17,7 @@ from services.cli.figures import (
     slot_name,
     when,
 )
-from services.cli.words import Lang
+from services.common.words import Lang
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.cli.words import Lang, choose_lang, keys, values_of, word, word_error
+from services.common.words import Lang, choose_lang, keys, values_of, word, word_error
 from tiendo.catalog.v1 import service_pb2
 from tiendo.common.v1 import error_reason_pb2, provenance_pb2
 from tiendo.integration.v1 import integration_pb2
