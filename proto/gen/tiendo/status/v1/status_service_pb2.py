@@ -25,36 +25,56 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from tiendo.common.v1 import date_pb2 as tiendo_dot_common_dot_v1_dot_date__pb2
 from tiendo.common.v1 import event_pb2 as tiendo_dot_common_dot_v1_dot_event__pb2
+from tiendo.status.v1 import attention_pb2 as tiendo_dot_status_dot_v1_dot_attention__pb2
+from tiendo.status.v1 import burn_up_pb2 as tiendo_dot_status_dot_v1_dot_burn__up__pb2
 from tiendo.status.v1 import completion_pb2 as tiendo_dot_status_dot_v1_dot_completion__pb2
 from tiendo.status.v1 import events_pb2 as tiendo_dot_status_dot_v1_dot_events__pb2
+from tiendo.status.v1 import forecast_pb2 as tiendo_dot_status_dot_v1_dot_forecast__pb2
 from tiendo.status.v1 import freshness_pb2 as tiendo_dot_status_dot_v1_dot_freshness__pb2
+from tiendo.status.v1 import report_pb2 as tiendo_dot_status_dot_v1_dot_report__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tiendo/status/v1/status_service.proto\x12\x10tiendo.status.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btiendo/common/v1/date.proto\x1a\x1ctiendo/common/v1/event.proto\x1a!tiendo/status/v1/completion.proto\x1a\x1dtiendo/status/v1/events.proto\x1a tiendo/status/v1/freshness.proto\"\xc4\x01\n\x14GetCompletionRequest\x12\x11\n\tprogramme\x18\x01 \x01(\t\x12,\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08group_by\x18\x04 \x01(\x0e\x32\x19.tiendo.status.v1.GroupBy\x12\x10\n\x08\x61t_least\x18\x05 \x03(\t\"\xd5\x03\n\x15GetCompletionResponse\x12\'\n\x05total\x18\x01 \x01(\x0b\x32\x18.tiendo.status.v1.Counts\x12\'\n\x06groups\x18\x02 \x03(\x0b\x32\x17.tiendo.status.v1.Group\x12\x11\n\tprogramme\x18\x03 \x01(\t\x12,\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12\x34\n\rfacts_through\x18\x05 \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12\x11\n\trevisions\x18\x06 \x03(\t\x12\x16\n\x0egroups_overlap\x18\x07 \x01(\x08\x12,\n\x08known_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bwatch_token\x18\t \x01(\t\x12\x1e\n\x16programme_display_name\x18\n \x01(\t\x12\x31\n\nstart_date\x18\x0b \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12\x32\n\x0btarget_date\x18\x0c \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\"\xcd\x01\n\x19ListProgressEventsRequest\x12\x11\n\tprogramme\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x32\n\x05kinds\x18\x04 \x03(\x0e\x32#.tiendo.status.v1.ProgressEventKind\x12\x0f\n\x07service\x18\x05 \x01(\t\x12\x10\n\x08order_by\x18\x06 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x07 \x01(\t\x12\x10\n\x08\x61t_least\x18\x08 \x03(\t\"\x8e\x01\n\x1aListProgressEventsResponse\x12/\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1f.tiendo.status.v1.ProgressEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x11\n\trevisions\x18\x03 \x03(\t\x12\x13\n\x0bwatch_token\x18\x04 \x01(\t\"\xaa\x01\n\x14WatchProgressRequest\x12\x11\n\tprogramme\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\t\x12+\n\x05start\x18\x03 \x01(\x0e\x32\x1c.tiendo.status.v1.WatchStart\x12\x32\n\x05kinds\x18\x04 \x03(\x0e\x32#.tiendo.status.v1.ProgressEventKind\x12\x0f\n\x07service\x18\x05 \x01(\t\"V\n\x15WatchProgressResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12.\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x1f.tiendo.status.v1.ProgressEvent\"\x15\n\x13GetFreshnessRequest\"\x8d\x01\n\x14GetFreshnessResponse\x12\x32\n\x07sources\x18\x01 \x03(\x0b\x32!.tiendo.status.v1.SourceFreshness\x12/\n\x08progress\x18\x02 \x01(\x0b\x32\x1d.tiendo.common.v1.JournalHead\x12\x10\n\x08watchers\x18\x03 \x01(\x05*Y\n\nWatchStart\x12\x1b\n\x17WATCH_START_UNSPECIFIED\x10\x00\x12\x13\n\x0fWATCH_START_NOW\x10\x01\x12\x19\n\x15WATCH_START_BEGINNING\x10\x02\x32\xa5\x03\n\rStatusService\x12`\n\rGetCompletion\x12&.tiendo.status.v1.GetCompletionRequest\x1a\'.tiendo.status.v1.GetCompletionResponse\x12o\n\x12ListProgressEvents\x12+.tiendo.status.v1.ListProgressEventsRequest\x1a,.tiendo.status.v1.ListProgressEventsResponse\x12\x62\n\rWatchProgress\x12&.tiendo.status.v1.WatchProgressRequest\x1a\'.tiendo.status.v1.WatchProgressResponse0\x01\x12]\n\x0cGetFreshness\x12%.tiendo.status.v1.GetFreshnessRequest\x1a&.tiendo.status.v1.GetFreshnessResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tiendo/status/v1/status_service.proto\x12\x10tiendo.status.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btiendo/common/v1/date.proto\x1a\x1ctiendo/common/v1/event.proto\x1a tiendo/status/v1/attention.proto\x1a\x1etiendo/status/v1/burn_up.proto\x1a!tiendo/status/v1/completion.proto\x1a\x1dtiendo/status/v1/events.proto\x1a\x1ftiendo/status/v1/forecast.proto\x1a tiendo/status/v1/freshness.proto\x1a\x1dtiendo/status/v1/report.proto\"\xd4\x01\n\x14GetCompletionRequest\x12\x11\n\tprogramme\x18\x01 \x01(\t\x12,\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08group_by\x18\x04 \x01(\x0e\x32\x19.tiendo.status.v1.GroupBy\x12\x10\n\x08\x61t_least\x18\x05 \x03(\t\x12\x0e\n\x06\x66ilter\x18\x06 \x01(\t\"\xd5\x03\n\x15GetCompletionResponse\x12\'\n\x05total\x18\x01 \x01(\x0b\x32\x18.tiendo.status.v1.Counts\x12\'\n\x06groups\x18\x02 \x03(\x0b\x32\x17.tiendo.status.v1.Group\x12\x11\n\tprogramme\x18\x03 \x01(\t\x12,\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12\x34\n\rfacts_through\x18\x05 \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12\x11\n\trevisions\x18\x06 \x03(\t\x12\x16\n\x0egroups_overlap\x18\x07 \x01(\x08\x12,\n\x08known_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bwatch_token\x18\t \x01(\t\x12\x1e\n\x16programme_display_name\x18\n \x01(\t\x12\x31\n\nstart_date\x18\x0b \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12\x32\n\x0btarget_date\x18\x0c \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\"\xcd\x01\n\x19ListProgressEventsRequest\x12\x11\n\tprogramme\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x32\n\x05kinds\x18\x04 \x03(\x0e\x32#.tiendo.status.v1.ProgressEventKind\x12\x0f\n\x07service\x18\x05 \x01(\t\x12\x10\n\x08order_by\x18\x06 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x07 \x01(\t\x12\x10\n\x08\x61t_least\x18\x08 \x03(\t\"\x8e\x01\n\x1aListProgressEventsResponse\x12/\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1f.tiendo.status.v1.ProgressEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x11\n\trevisions\x18\x03 \x03(\t\x12\x13\n\x0bwatch_token\x18\x04 \x01(\t\"\xaa\x01\n\x14WatchProgressRequest\x12\x11\n\tprogramme\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\t\x12+\n\x05start\x18\x03 \x01(\x0e\x32\x1c.tiendo.status.v1.WatchStart\x12\x32\n\x05kinds\x18\x04 \x03(\x0e\x32#.tiendo.status.v1.ProgressEventKind\x12\x0f\n\x07service\x18\x05 \x01(\t\"V\n\x15WatchProgressResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12.\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x1f.tiendo.status.v1.ProgressEvent\"\x15\n\x13GetFreshnessRequest\"\x8d\x01\n\x14GetFreshnessResponse\x12\x32\n\x07sources\x18\x01 \x03(\x0b\x32!.tiendo.status.v1.SourceFreshness\x12/\n\x08progress\x18\x02 \x01(\x0b\x32\x1d.tiendo.common.v1.JournalHead\x12\x10\n\x08watchers\x18\x03 \x01(\x05\"\xc1\x01\n\x10GetBurnUpRequest\x12\x11\n\tprogramme\x18\x01 \x01(\t\x12,\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08interval\x18\x04 \x01(\x0e\x32\x1a.tiendo.status.v1.Interval\x12\x10\n\x08\x61t_least\x18\x05 \x03(\t\"\x88\x03\n\x11GetBurnUpResponse\x12-\n\x06points\x18\x01 \x03(\x0b\x32\x1d.tiendo.status.v1.BurnUpPoint\x12\x11\n\tprogramme\x18\x02 \x01(\t\x12,\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12\x34\n\rfacts_through\x18\x04 \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12\x14\n\x07planned\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x31\n\nstart_date\x18\x06 \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12\x32\n\x0btarget_date\x18\x07 \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12\x31\n\x08\x66orecast\x18\x08 \x03(\x0b\x32\x1f.tiendo.status.v1.ForecastPoint\x12\x11\n\trevisions\x18\t \x03(\tB\n\n\x08_planned\"\x95\x01\n\x12GetForecastRequest\x12\x11\n\tprogramme\x18\x01 \x01(\t\x12,\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61t_least\x18\x04 \x03(\t\"\xeb\x04\n\x13GetForecastResponse\x12.\n\x05state\x18\x01 \x01(\x0e\x32\x1f.tiendo.status.v1.ForecastState\x12\x11\n\tprogramme\x18\x02 \x01(\t\x12,\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12\x34\n\rfacts_through\x18\x04 \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12\x14\n\x07planned\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\tcompleted\x18\x06 \x01(\x05H\x01\x88\x01\x01\x12\x16\n\tremaining\x18\x07 \x01(\x05H\x02\x88\x01\x01\x12\x1d\n\x10needed_per_month\x18\x08 \x01(\x05H\x03\x88\x01\x01\x12\x1d\n\x10\x61\x63tual_per_month\x18\t \x01(\x01H\x04\x88\x01\x01\x12\x32\n\x0c\x66inish_dates\x18\n \x03(\x0b\x32\x1c.tiendo.status.v1.FinishDate\x12\x1a\n\rtarget_chance\x18\x0b \x01(\x01H\x05\x88\x01\x01\x12.\n\x05\x62\x61sis\x18\x0c \x01(\x0b\x32\x1f.tiendo.status.v1.ForecastBasis\x12\x32\n\x0btarget_date\x18\r \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12\x11\n\trevisions\x18\x0e \x03(\tB\n\n\x08_plannedB\x0c\n\n_completedB\x0c\n\n_remainingB\x13\n\x11_needed_per_monthB\x13\n\x11_actual_per_monthB\x10\n\x0e_target_chance\"\xee\x01\n\x14ListAttentionRequest\x12\x11\n\tprogramme\x18\x01 \x01(\t\x12,\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x05kinds\x18\x04 \x03(\x0e\x32\x1f.tiendo.status.v1.AttentionKind\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\x12\x10\n\x08\x61t_least\x18\x07 \x03(\t\"\xc9\x02\n\x15ListAttentionResponse\x12.\n\x05items\x18\x01 \x03(\x0b\x32\x1f.tiendo.status.v1.AttentionItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x30\n\x06\x63ounts\x18\x03 \x03(\x0b\x32 .tiendo.status.v1.AttentionCount\x12\x19\n\x0cnot_reported\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x35\n\rtarget_passed\x18\x05 \x01(\x0b\x32\x1e.tiendo.status.v1.TargetPassed\x12\x11\n\tprogramme\x18\x06 \x01(\t\x12,\n\x05\x61s_of\x18\x07 \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12\x11\n\trevisions\x18\x08 \x03(\tB\x0f\n\r_not_reported\"\xba\x02\n\x13\x45xportReportRequest\x12\x11\n\tprogramme\x18\x01 \x01(\t\x12,\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x07\x63ompare\x18\x04 \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12.\n\x06\x66ormat\x18\x05 \x01(\x0e\x32\x1e.tiendo.status.v1.ReportFormat\x12\x32\n\x08language\x18\x06 \x01(\x0e\x32 .tiendo.status.v1.ReportLanguage\x12\x0e\n\x06\x66ilter\x18\x07 \x01(\t\x12\x10\n\x08\x61t_least\x18\x08 \x03(\t\"a\n\x14\x45xportReportResponse\x12\x30\n\x06header\x18\x01 \x01(\x0b\x32\x1e.tiendo.status.v1.ReportHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part*Y\n\nWatchStart\x12\x1b\n\x17WATCH_START_UNSPECIFIED\x10\x00\x12\x13\n\x0fWATCH_START_NOW\x10\x01\x12\x19\n\x15WATCH_START_BEGINNING\x10\x02\x32\xa5\x03\n\rStatusService\x12`\n\rGetCompletion\x12&.tiendo.status.v1.GetCompletionRequest\x1a\'.tiendo.status.v1.GetCompletionResponse\x12o\n\x12ListProgressEvents\x12+.tiendo.status.v1.ListProgressEventsRequest\x1a,.tiendo.status.v1.ListProgressEventsResponse\x12\x62\n\rWatchProgress\x12&.tiendo.status.v1.WatchProgressRequest\x1a\'.tiendo.status.v1.WatchProgressResponse0\x01\x12]\n\x0cGetFreshness\x12%.tiendo.status.v1.GetFreshnessRequest\x1a&.tiendo.status.v1.GetFreshnessResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tiendo.status.v1.status_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WATCHSTART']._serialized_start=1703
-  _globals['_WATCHSTART']._serialized_end=1792
-  _globals['_GETCOMPLETIONREQUEST']._serialized_start=252
-  _globals['_GETCOMPLETIONREQUEST']._serialized_end=448
-  _globals['_GETCOMPLETIONRESPONSE']._serialized_start=451
-  _globals['_GETCOMPLETIONRESPONSE']._serialized_end=920
-  _globals['_LISTPROGRESSEVENTSREQUEST']._serialized_start=923
-  _globals['_LISTPROGRESSEVENTSREQUEST']._serialized_end=1128
-  _globals['_LISTPROGRESSEVENTSRESPONSE']._serialized_start=1131
-  _globals['_LISTPROGRESSEVENTSRESPONSE']._serialized_end=1273
-  _globals['_WATCHPROGRESSREQUEST']._serialized_start=1276
-  _globals['_WATCHPROGRESSREQUEST']._serialized_end=1446
-  _globals['_WATCHPROGRESSRESPONSE']._serialized_start=1448
-  _globals['_WATCHPROGRESSRESPONSE']._serialized_end=1534
-  _globals['_GETFRESHNESSREQUEST']._serialized_start=1536
-  _globals['_GETFRESHNESSREQUEST']._serialized_end=1557
-  _globals['_GETFRESHNESSRESPONSE']._serialized_start=1560
-  _globals['_GETFRESHNESSRESPONSE']._serialized_end=1701
-  _globals['_STATUSSERVICE']._serialized_start=1795
-  _globals['_STATUSSERVICE']._serialized_end=2216
+  _globals['_WATCHSTART']._serialized_start=4203
+  _globals['_WATCHSTART']._serialized_end=4292
+  _globals['_GETCOMPLETIONREQUEST']._serialized_start=382
+  _globals['_GETCOMPLETIONREQUEST']._serialized_end=594
+  _globals['_GETCOMPLETIONRESPONSE']._serialized_start=597
+  _globals['_GETCOMPLETIONRESPONSE']._serialized_end=1066
+  _globals['_LISTPROGRESSEVENTSREQUEST']._serialized_start=1069
+  _globals['_LISTPROGRESSEVENTSREQUEST']._serialized_end=1274
+  _globals['_LISTPROGRESSEVENTSRESPONSE']._serialized_start=1277
+  _globals['_LISTPROGRESSEVENTSRESPONSE']._serialized_end=1419
+  _globals['_WATCHPROGRESSREQUEST']._serialized_start=1422
+  _globals['_WATCHPROGRESSREQUEST']._serialized_end=1592
+  _globals['_WATCHPROGRESSRESPONSE']._serialized_start=1594
+  _globals['_WATCHPROGRESSRESPONSE']._serialized_end=1680
+  _globals['_GETFRESHNESSREQUEST']._serialized_start=1682
+  _globals['_GETFRESHNESSREQUEST']._serialized_end=1703
+  _globals['_GETFRESHNESSRESPONSE']._serialized_start=1706
+  _globals['_GETFRESHNESSRESPONSE']._serialized_end=1847
+  _globals['_GETBURNUPREQUEST']._serialized_start=1850
+  _globals['_GETBURNUPREQUEST']._serialized_end=2043
+  _globals['_GETBURNUPRESPONSE']._serialized_start=2046
+  _globals['_GETBURNUPRESPONSE']._serialized_end=2438
+  _globals['_GETFORECASTREQUEST']._serialized_start=2441
+  _globals['_GETFORECASTREQUEST']._serialized_end=2590
+  _globals['_GETFORECASTRESPONSE']._serialized_start=2593
+  _globals['_GETFORECASTRESPONSE']._serialized_end=3212
+  _globals['_LISTATTENTIONREQUEST']._serialized_start=3215
+  _globals['_LISTATTENTIONREQUEST']._serialized_end=3453
+  _globals['_LISTATTENTIONRESPONSE']._serialized_start=3456
+  _globals['_LISTATTENTIONRESPONSE']._serialized_end=3785
+  _globals['_EXPORTREPORTREQUEST']._serialized_start=3788
+  _globals['_EXPORTREPORTREQUEST']._serialized_end=4102
+  _globals['_EXPORTREPORTRESPONSE']._serialized_start=4104
+  _globals['_EXPORTREPORTRESPONSE']._serialized_end=4201
+  _globals['_STATUSSERVICE']._serialized_start=4295
+  _globals['_STATUSSERVICE']._serialized_end=4716
 # @@protoc_insertion_point(module_scope)

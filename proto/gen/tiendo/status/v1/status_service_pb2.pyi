@@ -11,9 +11,13 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from tiendo.common.v1 import date_pb2 as _date_pb2
 from tiendo.common.v1 import event_pb2 as _event_pb2
+from tiendo.status.v1 import attention_pb2 as _attention_pb2
+from tiendo.status.v1 import burn_up_pb2 as _burn_up_pb2
 from tiendo.status.v1 import completion_pb2 as _completion_pb2
 from tiendo.status.v1 import events_pb2 as _events_pb2
+from tiendo.status.v1 import forecast_pb2 as _forecast_pb2
 from tiendo.status.v1 import freshness_pb2 as _freshness_pb2
+from tiendo.status.v1 import report_pb2 as _report_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -60,10 +64,16 @@ class GetCompletionRequest(_message.Message):
     KNOWN_AT_FIELD_NUMBER: _builtins.int
     GROUP_BY_FIELD_NUMBER: _builtins.int
     AT_LEAST_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
     programme: _builtins.str
     """`programmes/{id}`; empty: the installation's default."""
     group_by: _completion_pb2.GroupBy.ValueType
     """How to divide the total; default: not. INVALID_ARGUMENT (TOO_MANY) for more than 1,000 groups."""
+    filter: _builtins.str
+    """Only services it lets through, at most 2,000 characters; empty: all. Fields: `field`, `agency`, `level`, `audience`,
+    `naming` (SLOT, NAMED), `stage`, `condition` (latest certain), `outcome` (COMPLETED, UNCERTAIN, IN_PROGRESS, SUSPENDED,
+    WITHDRAWN, NOT_REPORTED) and `text` (words of the name or code, accents ignored). `planned` is then what it lets through.
+    """
     @_builtins.property
     def as_of(self) -> _date_pb2.PartialDate:
         """The day asked about; a month or year means its last day. Empty: today in Asia/Ho_Chi_Minh."""
@@ -84,10 +94,11 @@ class GetCompletionRequest(_message.Message):
         known_at: _timestamp_pb2.Timestamp | None = ...,
         group_by: _completion_pb2.GroupBy.ValueType = ...,
         at_least: _abc.Iterable[_builtins.str] | None = ...,
+        filter: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "known_at", b"known_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "at_least", b"at_least", "group_by", b"group_by", "known_at", b"known_at", "programme", b"programme"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "at_least", b"at_least", "filter", b"filter", "group_by", b"group_by", "known_at", b"known_at", "programme", b"programme"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -385,3 +396,476 @@ class GetFreshnessResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetFreshnessResponse: _TypeAlias = GetFreshnessResponse  # noqa: Y015
+
+@_typing.final
+class GetBurnUpRequest(_message.Message):
+    """Asks how completion grew."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRAMME_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    KNOWN_AT_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    AT_LEAST_FIELD_NUMBER: _builtins.int
+    programme: _builtins.str
+    """`programmes/{id}`; empty: the installation's default."""
+    interval: _burn_up_pb2.Interval.ValueType
+    """How far apart the points are; default MONTH. INVALID_ARGUMENT (TOO_MANY) where more than 4,000 points would be given."""
+    @_builtins.property
+    def as_of(self) -> _date_pb2.PartialDate:
+        """The day asked about; a month or year means its last day. Empty: today in Asia/Ho_Chi_Minh."""
+
+    @_builtins.property
+    def known_at(self) -> _timestamp_pb2.Timestamp:
+        """Only what was recorded up to this instant. Empty: everything up to now."""
+
+    @_builtins.property
+    def at_least(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Revisions the answer must include. At most 20."""
+
+    def __init__(
+        self,
+        *,
+        programme: _builtins.str = ...,
+        as_of: _date_pb2.PartialDate | None = ...,
+        known_at: _timestamp_pb2.Timestamp | None = ...,
+        interval: _burn_up_pb2.Interval.ValueType = ...,
+        at_least: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "known_at", b"known_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "at_least", b"at_least", "interval", b"interval", "known_at", b"known_at", "programme", b"programme"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBurnUpRequest: _TypeAlias = GetBurnUpRequest  # noqa: Y015
+
+@_typing.final
+class GetBurnUpResponse(_message.Message):
+    """How completion grew."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POINTS_FIELD_NUMBER: _builtins.int
+    PROGRAMME_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    FACTS_THROUGH_FIELD_NUMBER: _builtins.int
+    PLANNED_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    TARGET_DATE_FIELD_NUMBER: _builtins.int
+    FORECAST_FIELD_NUMBER: _builtins.int
+    REVISIONS_FIELD_NUMBER: _builtins.int
+    programme: _builtins.str
+    """`programmes/{id}`."""
+    planned: _builtins.int
+    """The denominator, as known then; the target line rises to it."""
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[_burn_up_pb2.BurnUpPoint]:
+        """From the first interval in which anything may have been complete, or the programme's first, up to `facts_through`
+        and nothing after it: silence is not zero. Empty where no fact is dated.
+        """
+
+    @_builtins.property
+    def as_of(self) -> _date_pb2.PartialDate:
+        """The day asked about."""
+
+    @_builtins.property
+    def facts_through(self) -> _date_pb2.PartialDate:
+        """The latest effective date among the facts that are certain on that day. Empty: no such fact."""
+
+    @_builtins.property
+    def start_date(self) -> _date_pb2.PartialDate:
+        """When the programme began, where the target line rises from; empty: not known."""
+
+    @_builtins.property
+    def target_date(self) -> _date_pb2.PartialDate:
+        """By when all is to be completed; empty: none known."""
+
+    @_builtins.property
+    def forecast(self) -> _containers.RepeatedCompositeFieldContainer[_burn_up_pb2.ForecastPoint]:
+        """Week by week after `facts_through`; empty where there is no forecast."""
+
+    @_builtins.property
+    def revisions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the answer is current through."""
+
+    def __init__(
+        self,
+        *,
+        points: _abc.Iterable[_burn_up_pb2.BurnUpPoint] | None = ...,
+        programme: _builtins.str = ...,
+        as_of: _date_pb2.PartialDate | None = ...,
+        facts_through: _date_pb2.PartialDate | None = ...,
+        planned: _builtins.int | None = ...,
+        start_date: _date_pb2.PartialDate | None = ...,
+        target_date: _date_pb2.PartialDate | None = ...,
+        forecast: _abc.Iterable[_burn_up_pb2.ForecastPoint] | None = ...,
+        revisions: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_planned", b"_planned", "as_of", b"as_of", "facts_through", b"facts_through", "planned", b"planned", "start_date", b"start_date", "target_date", b"target_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_planned", b"_planned", "as_of", b"as_of", "facts_through", b"facts_through", "forecast", b"forecast", "planned", b"planned", "points", b"points", "programme", b"programme", "revisions", b"revisions", "start_date", b"start_date", "target_date", b"target_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__planned: _TypeAlias = _typing.Literal["planned"]  # noqa: Y015
+    _WhichOneofArgType__planned: _TypeAlias = _typing.Literal["_planned", b"_planned"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__planned) -> _WhichOneofReturnType__planned | None: ...
+
+Global___GetBurnUpResponse: _TypeAlias = GetBurnUpResponse  # noqa: Y015
+
+@_typing.final
+class GetForecastRequest(_message.Message):
+    """Asks when the plan may be complete."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRAMME_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    KNOWN_AT_FIELD_NUMBER: _builtins.int
+    AT_LEAST_FIELD_NUMBER: _builtins.int
+    programme: _builtins.str
+    """`programmes/{id}`; empty: the installation's default."""
+    @_builtins.property
+    def as_of(self) -> _date_pb2.PartialDate:
+        """The day asked about; a month or year means its last day. Empty: today in Asia/Ho_Chi_Minh."""
+
+    @_builtins.property
+    def known_at(self) -> _timestamp_pb2.Timestamp:
+        """Only what was recorded up to this instant. Empty: everything up to now."""
+
+    @_builtins.property
+    def at_least(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Revisions the answer must include. At most 20."""
+
+    def __init__(
+        self,
+        *,
+        programme: _builtins.str = ...,
+        as_of: _date_pb2.PartialDate | None = ...,
+        known_at: _timestamp_pb2.Timestamp | None = ...,
+        at_least: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "known_at", b"known_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "at_least", b"at_least", "known_at", b"known_at", "programme", b"programme"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetForecastRequest: _TypeAlias = GetForecastRequest  # noqa: Y015
+
+@_typing.final
+class GetForecastResponse(_message.Message):
+    """When the plan may be complete: by 10,000 seeded runs that draw weeks, with replacement, from the weeks observed. The same
+    facts give the same answer.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    PROGRAMME_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    FACTS_THROUGH_FIELD_NUMBER: _builtins.int
+    PLANNED_FIELD_NUMBER: _builtins.int
+    COMPLETED_FIELD_NUMBER: _builtins.int
+    REMAINING_FIELD_NUMBER: _builtins.int
+    NEEDED_PER_MONTH_FIELD_NUMBER: _builtins.int
+    ACTUAL_PER_MONTH_FIELD_NUMBER: _builtins.int
+    FINISH_DATES_FIELD_NUMBER: _builtins.int
+    TARGET_CHANCE_FIELD_NUMBER: _builtins.int
+    BASIS_FIELD_NUMBER: _builtins.int
+    TARGET_DATE_FIELD_NUMBER: _builtins.int
+    REVISIONS_FIELD_NUMBER: _builtins.int
+    state: _forecast_pb2.ForecastState.ValueType
+    """Whether there is a forecast; where there is none `finish_dates` and `target_chance` are absent."""
+    programme: _builtins.str
+    """`programmes/{id}`."""
+    planned: _builtins.int
+    """The denominator."""
+    completed: _builtins.int
+    """Completed on every reading."""
+    remaining: _builtins.int
+    """planned - completed."""
+    needed_per_month: _builtins.int
+    """How many a month complete the plan in time, rounded up, from the end of `facts_through` (of `as_of` where no fact
+    is dated) to the target's last day. Absent: no target, it has passed by then, or nothing remains.
+    """
+    actual_per_month: _builtins.float
+    """How many a month were completed over the weeks observed. Absent where there is too little history."""
+    target_chance: _builtins.float
+    """The share of runs, 0 to 1, that complete the plan by the target's last day. Absent without a forecast or a target."""
+    @_builtins.property
+    def as_of(self) -> _date_pb2.PartialDate:
+        """The day asked about."""
+
+    @_builtins.property
+    def facts_through(self) -> _date_pb2.PartialDate:
+        """The latest effective date among the facts that are certain on that day: where the runs begin."""
+
+    @_builtins.property
+    def finish_dates(self) -> _containers.RepeatedCompositeFieldContainer[_forecast_pb2.FinishDate]:
+        """50, 85 and 95 per cent."""
+
+    @_builtins.property
+    def basis(self) -> _forecast_pb2.ForecastBasis:
+        """What it rests on."""
+
+    @_builtins.property
+    def target_date(self) -> _date_pb2.PartialDate:
+        """By when all is to be completed; empty: none known."""
+
+    @_builtins.property
+    def revisions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the answer is current through."""
+
+    def __init__(
+        self,
+        *,
+        state: _forecast_pb2.ForecastState.ValueType = ...,
+        programme: _builtins.str = ...,
+        as_of: _date_pb2.PartialDate | None = ...,
+        facts_through: _date_pb2.PartialDate | None = ...,
+        planned: _builtins.int | None = ...,
+        completed: _builtins.int | None = ...,
+        remaining: _builtins.int | None = ...,
+        needed_per_month: _builtins.int | None = ...,
+        actual_per_month: _builtins.float | None = ...,
+        finish_dates: _abc.Iterable[_forecast_pb2.FinishDate] | None = ...,
+        target_chance: _builtins.float | None = ...,
+        basis: _forecast_pb2.ForecastBasis | None = ...,
+        target_date: _date_pb2.PartialDate | None = ...,
+        revisions: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_actual_per_month", b"_actual_per_month", "_completed", b"_completed", "_needed_per_month", b"_needed_per_month", "_planned", b"_planned", "_remaining", b"_remaining", "_target_chance", b"_target_chance", "actual_per_month", b"actual_per_month", "as_of", b"as_of", "basis", b"basis", "completed", b"completed", "facts_through", b"facts_through", "needed_per_month", b"needed_per_month", "planned", b"planned", "remaining", b"remaining", "target_chance", b"target_chance", "target_date", b"target_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_actual_per_month", b"_actual_per_month", "_completed", b"_completed", "_needed_per_month", b"_needed_per_month", "_planned", b"_planned", "_remaining", b"_remaining", "_target_chance", b"_target_chance", "actual_per_month", b"actual_per_month", "as_of", b"as_of", "basis", b"basis", "completed", b"completed", "facts_through", b"facts_through", "finish_dates", b"finish_dates", "needed_per_month", b"needed_per_month", "planned", b"planned", "programme", b"programme", "remaining", b"remaining", "revisions", b"revisions", "state", b"state", "target_chance", b"target_chance", "target_date", b"target_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__actual_per_month: _TypeAlias = _typing.Literal["actual_per_month"]  # noqa: Y015
+    _WhichOneofArgType__actual_per_month: _TypeAlias = _typing.Literal["_actual_per_month", b"_actual_per_month"]  # noqa: Y015
+    _WhichOneofReturnType__completed: _TypeAlias = _typing.Literal["completed"]  # noqa: Y015
+    _WhichOneofArgType__completed: _TypeAlias = _typing.Literal["_completed", b"_completed"]  # noqa: Y015
+    _WhichOneofReturnType__needed_per_month: _TypeAlias = _typing.Literal["needed_per_month"]  # noqa: Y015
+    _WhichOneofArgType__needed_per_month: _TypeAlias = _typing.Literal["_needed_per_month", b"_needed_per_month"]  # noqa: Y015
+    _WhichOneofReturnType__planned: _TypeAlias = _typing.Literal["planned"]  # noqa: Y015
+    _WhichOneofArgType__planned: _TypeAlias = _typing.Literal["_planned", b"_planned"]  # noqa: Y015
+    _WhichOneofReturnType__remaining: _TypeAlias = _typing.Literal["remaining"]  # noqa: Y015
+    _WhichOneofArgType__remaining: _TypeAlias = _typing.Literal["_remaining", b"_remaining"]  # noqa: Y015
+    _WhichOneofReturnType__target_chance: _TypeAlias = _typing.Literal["target_chance"]  # noqa: Y015
+    _WhichOneofArgType__target_chance: _TypeAlias = _typing.Literal["_target_chance", b"_target_chance"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__actual_per_month) -> _WhichOneofReturnType__actual_per_month | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__completed) -> _WhichOneofReturnType__completed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__needed_per_month) -> _WhichOneofReturnType__needed_per_month | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__planned) -> _WhichOneofReturnType__planned | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__remaining) -> _WhichOneofReturnType__remaining | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target_chance) -> _WhichOneofReturnType__target_chance | None: ...
+
+Global___GetForecastResponse: _TypeAlias = GetForecastResponse  # noqa: Y015
+
+@_typing.final
+class ListAttentionRequest(_message.Message):
+    """Asks what wants attention."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRAMME_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    KNOWN_AT_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    AT_LEAST_FIELD_NUMBER: _builtins.int
+    programme: _builtins.str
+    """`programmes/{id}`; empty: the installation's default."""
+    page_size: _builtins.int
+    """At most so many, 1 to 1,000; 0: 50; above: 1,000; below 0: INVALID_ARGUMENT. A page ends early at about 1 MiB."""
+    page_token: _builtins.str
+    """From the page before; the other fields must be the same."""
+    @_builtins.property
+    def as_of(self) -> _date_pb2.PartialDate:
+        """The day asked about; a month or year means its last day. Empty: today in Asia/Ho_Chi_Minh."""
+
+    @_builtins.property
+    def known_at(self) -> _timestamp_pb2.Timestamp:
+        """Only what was recorded up to this instant. Empty: everything up to now."""
+
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[_attention_pb2.AttentionKind.ValueType]:
+        """Only these kinds; none: every kind. At most 50."""
+
+    @_builtins.property
+    def at_least(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Revisions the answer must include. At most 20."""
+
+    def __init__(
+        self,
+        *,
+        programme: _builtins.str = ...,
+        as_of: _date_pb2.PartialDate | None = ...,
+        known_at: _timestamp_pb2.Timestamp | None = ...,
+        kinds: _abc.Iterable[_attention_pb2.AttentionKind.ValueType] | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        at_least: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "known_at", b"known_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "at_least", b"at_least", "kinds", b"kinds", "known_at", b"known_at", "page_size", b"page_size", "page_token", b"page_token", "programme", b"programme"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAttentionRequest: _TypeAlias = ListAttentionRequest  # noqa: Y015
+
+@_typing.final
+class ListAttentionResponse(_message.Message):
+    """What wants attention. Services of which nothing but the selection is known are never items: `not_reported` counts them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
+    NOT_REPORTED_FIELD_NUMBER: _builtins.int
+    TARGET_PASSED_FIELD_NUMBER: _builtins.int
+    PROGRAMME_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    REVISIONS_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty on the last."""
+    not_reported: _builtins.int
+    """Nothing but the selection is known of so many."""
+    programme: _builtins.str
+    """`programmes/{id}`."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[_attention_pb2.AttentionItem]:
+        """By kind in the order of the enum, then longest first, then by service."""
+
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[_attention_pb2.AttentionCount]:
+        """Every kind in order, whatever the filter."""
+
+    @_builtins.property
+    def target_passed(self) -> _attention_pb2.TargetPassed:
+        """Set while the target date has passed and the plan is not complete."""
+
+    @_builtins.property
+    def as_of(self) -> _date_pb2.PartialDate:
+        """The day asked about."""
+
+    @_builtins.property
+    def revisions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the answer is current through."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[_attention_pb2.AttentionItem] | None = ...,
+        next_page_token: _builtins.str = ...,
+        counts: _abc.Iterable[_attention_pb2.AttentionCount] | None = ...,
+        not_reported: _builtins.int | None = ...,
+        target_passed: _attention_pb2.TargetPassed | None = ...,
+        programme: _builtins.str = ...,
+        as_of: _date_pb2.PartialDate | None = ...,
+        revisions: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_not_reported", b"_not_reported", "as_of", b"as_of", "not_reported", b"not_reported", "target_passed", b"target_passed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_not_reported", b"_not_reported", "as_of", b"as_of", "counts", b"counts", "items", b"items", "next_page_token", b"next_page_token", "not_reported", b"not_reported", "programme", b"programme", "revisions", b"revisions", "target_passed", b"target_passed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__not_reported: _TypeAlias = _typing.Literal["not_reported"]  # noqa: Y015
+    _WhichOneofArgType__not_reported: _TypeAlias = _typing.Literal["_not_reported", b"_not_reported"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__not_reported) -> _WhichOneofReturnType__not_reported | None: ...
+
+Global___ListAttentionResponse: _TypeAlias = ListAttentionResponse  # noqa: Y015
+
+@_typing.final
+class ExportReportRequest(_message.Message):
+    """Asks for a report."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRAMME_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    KNOWN_AT_FIELD_NUMBER: _builtins.int
+    COMPARE_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    AT_LEAST_FIELD_NUMBER: _builtins.int
+    programme: _builtins.str
+    """`programmes/{id}`; empty: the installation's default."""
+    format: _report_pb2.ReportFormat.ValueType
+    """What file to make."""
+    language: _report_pb2.ReportLanguage.ValueType
+    """Default Vietnamese."""
+    filter: _builtins.str
+    """Only these services, as in GetCompletionRequest; empty: all."""
+    @_builtins.property
+    def as_of(self) -> _date_pb2.PartialDate:
+        """The day asked about; a month or year means its last day. Empty: the latest report's, `facts_through`."""
+
+    @_builtins.property
+    def known_at(self) -> _timestamp_pb2.Timestamp:
+        """Only what was recorded up to this instant. Empty: everything up to now."""
+
+    @_builtins.property
+    def compare(self) -> _date_pb2.PartialDate:
+        """An earlier day to compare with; empty: none. INVALID_ARGUMENT (INVALID_DATE) when it is not before `as_of`."""
+
+    @_builtins.property
+    def at_least(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Revisions the report must include. At most 20."""
+
+    def __init__(
+        self,
+        *,
+        programme: _builtins.str = ...,
+        as_of: _date_pb2.PartialDate | None = ...,
+        known_at: _timestamp_pb2.Timestamp | None = ...,
+        compare: _date_pb2.PartialDate | None = ...,
+        format: _report_pb2.ReportFormat.ValueType = ...,
+        language: _report_pb2.ReportLanguage.ValueType = ...,
+        filter: _builtins.str = ...,
+        at_least: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "compare", b"compare", "known_at", b"known_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "at_least", b"at_least", "compare", b"compare", "filter", b"filter", "format", b"format", "known_at", b"known_at", "language", b"language", "programme", b"programme"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportReportRequest: _TypeAlias = ExportReportRequest  # noqa: Y015
+
+@_typing.final
+class ExportReportResponse(_message.Message):
+    """A part of the report: the header first, then the bytes in order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    """At most 64 KiB."""
+    @_builtins.property
+    def header(self) -> _report_pb2.ReportHeader:
+        """First, once."""
+
+    def __init__(
+        self,
+        *,
+        header: _report_pb2.ReportHeader | None = ...,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header", "part", b"part"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header", "part", b"part"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["header", "chunk"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___ExportReportResponse: _TypeAlias = ExportReportResponse  # noqa: Y015
