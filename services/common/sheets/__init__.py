@@ -1,0 +1,26 @@
+"""Lists as people keep them: workbooks, CSV and JSON, read into rows whose every cell can be named.
+
+Invariant: no value is guessed. What a file stores as a number is never taken for a text of digits, a merged cell says so, and
+a hostile file ends a child process with limits, not its reader.
+"""
+
+from services.common.sheets.cells import Cell, Kind, cell_name, one_line, spelling
+from services.common.sheets.columns import Column, Columns, ListRow, Skipped, read_list
+from services.common.sheets.reading import MOST_BYTES, Sheet, read_sheet, unreadable
+
+__all__ = [
+    "MOST_BYTES",
+    "Cell",
+    "Column",
+    "Columns",
+    "Kind",
+    "ListRow",
+    "Sheet",
+    "Skipped",
+    "cell_name",
+    "one_line",
+    "read_list",
+    "read_sheet",
+    "spelling",
+    "unreadable",
+]
