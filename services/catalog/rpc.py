@@ -3,12 +3,12 @@
 Invariant: a read is answered from one state, and from bytes that are ready, so it never waits for the database.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
 from google.protobuf.message import Message
 
-from services.catalog import usecases, wire
+from services.catalog import importing, usecases, wire
 from services.catalog.domain import Naming
 from services.catalog.storage import CatalogWork, ServiceEntry, State
 from services.catalog.usecases import Done
@@ -175,6 +175,12 @@ class Rpc(Endpoint[State, CatalogWork]):
                 caller,
             ),
         )
+
+    def import_services(
+        self, requests: AsyncIterator[pb.ImportServicesRequest], call: Call
+    ) -> AsyncGenerator[bytes, None]:
+        """Take a list from a file."""
+        return importing.run(self, requests, call)
 
     async def _run(
         self,

@@ -1,0 +1,384 @@
+"""Which service each row of a list is, and what it would change: pure.
+
+Invariant: no two rows become one service, and where a row's service is not certain it is rejected with a suggestion.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+
+from services.catalog.domain import Membership, Naming, Programme, Service, checked_service, new_service, with_alias
+from services.catalog.importing.entries import Entry
+from services.catalog.storage import State
+from services.common.errors import Reason, Refusal
+from services.common.sheets import spelling
+from services.common.text import alias_of, fold
+
+_ALIKE = 0.75
+_MOST_COMPARISONS = 1_000_000
+_FIELDS = (
+    "display_name",
+    "english_gloss",
+    "field",
+    "agencies",
+    "levels",
+    "audiences",
+    "channels",
+)
+
+
+class Outcome(IntEnum):
+    """What becomes of a row; numbers as in the contract."""
+
+    CREATED = 1
+    NAMED = 2
+    CHANGED = 3
+    UNCHANGED = 4
+    REJECTED = 5
+    SKIPPED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the rows belong: a programme, or a register of no programme."""
+
+    programme: Programme | None
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What somebody said of certain rows: by row number and by code, the service's id or alias, or its plan number."""
+
+    by_row: Mapping[int, str | int] = field(default_factory=dict)
+    by_code: Mapping[str, str | int] = field(default_factory=dict)
+
+    def of(self, entry: Entry) -> str | int | None:
+        """Give what was said of a row; None where nothing was."""
+        said = self.by_row.get(entry.row)
+        return (
+            said
+            if said is not None
+            else next((self.by_code[code] for code in entry.codes if code in self.by_code), None)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of one row: the service before (None where it is new) and after, or why it is rejected."""
+
+    row: int
+    outcome: Outcome
+    before: Service | None = None
+    after: Service | None = None
+    problems: tuple[Refusal, ...] = ()
+    suggestion: str = ""
+    text: str = ""
+
+
+class _Scope:
+    """The services that rows may be, by code and by spelling, and the programme's places."""
+
+    def __init__(self, state: State, target: Target) -> None:
+        self.state, self.programme = state, target.programme
+        programme = target.programme.id if target.programme else ""
+        members = state.members(programme)
+        self.services = {entry.service.id: entry.service for entry in members}
+        self.codes: dict[str, set[str]] = defaultdict(set)
+        self.names: dict[str, set[str]] = defaultdict(set)
+        self.places: dict[int, str] = {}
+        for entry in members:
+            for code in entry.service.procedure_codes:
+                self.codes[code.code].add(entry.service.id)
+            if entry.service.display_name:
+                self.names[spelling(entry.service.display_name)].add(entry.service.id)
+            for membership in entry.service.memberships:
+                if programme and membership.programme == programme and membership.plan_number:
+                    self.places[membership.plan_number] = entry.service.id
+
+    def free_numbers(self) -> Iterator[int]:
+        """Places of the plan that no service fills."""
+        if self.programme is None:
+            return
+        left = self.programme.planned_count - len(self.services)
+        for number in range(1, self.programme.planned_count + 1):
+            if left <= 0:
+                return
+            if number not in self.places:
+                left -= 1
+                yield number
+
+
+def decide(entries: Sequence[Entry], state: State, target: Target, targets: Targets) -> list[Decision]:
+    """Decide every row, in order, on one state of the catalog."""
+    scope = _Scope(state, target)
+    repeats = _repeats(entries)
+    found: dict[int, str | int] = {}
+    problems: dict[int, Refusal] = {}
+    for place, entry in enumerate(entries):
+        if entry.problems or place in repeats:
+            continue
+        try:
+            match = _match(entry, scope, targets.of(entry))
+        except Refusal as refusal:
+            problems[place] = refusal
+            continue
+        if match is not None:
+            found[place] = match
+    for place, rows in _shared(entries, found):
+        problems[place] = _ambiguous(entries[place], rows)
+    maker = _Maker(scope, set(found.values()))
+    return [
+        _decision(entry, repeats.get(place), problems.get(place), found.get(place), maker)
+        for place, entry in enumerate(entries)
+    ]
+
+
+def _repeats(entries: Sequence[Entry]) -> dict[int, Refusal | int]:
+    """Rows that an earlier row says already: its number where word for word, else a problem."""
+    found: dict[int, Refusal | int] = {}
+    codes: dict[str, int] = {}
+    names: dict[str, list[int]] = defaultdict(list)
+    for place, entry in enumerate(entries):
+        if entry.problems:
+            continue
+        key = spelling(entry.told.display_name) if entry.told.display_name else ""
+        earlier = {codes[code] for code in entry.codes if code in codes}
+        # Procedures of one name with codes of their own are different ones: one for each level, for example.
+        earlier |= {other for other in names[key] if key and not (entry.codes and entries[other].codes)}
+        if earlier:
+            first = min(earlier)
+            shared = next((code for code in entry.codes if code in codes), "")
+            same = (entry.told, entry.service, entry.plan_number)
+            if same == (entries[first].told, entries[first].service, entries[first].plan_number):
+                found[place] = entries[first].row
+            else:
+                found[place] = Refusal(
+                    Reason.DUPLICATE_ROW,
+                    f"{shared or entry.told.display_name[:80]!r} stands in row {entries[first].row} already; keep one of them",
+                    field=entry.cells[1 if shared else 0],
+                    metadata={"row": str(entries[first].row), "value": shared or entry.told.display_name[:80]},
+                )
+            continue
+        codes |= dict.fromkeys(entry.codes, place)
+        if key:
+            names[key].append(place)
+    return found
+
+
+def _match(entry: Entry, scope: _Scope, said: str | int | None) -> str | int | None:
+    """Find the service that a row is: its id, or the plan number of a place to be filled; None where nothing tells."""
+    if said is None and entry.service:
+        said = entry.service
+    if said is None and entry.plan_number:
+        said = entry.plan_number
+    if isinstance(said, int):
+        return _at_place(entry, scope, said)
+    if said is not None:
+        service = scope.state.find(said)
+        if service is None or service.service.id not in scope.services:
+            raise Refusal(
+                Reason.SERVICE_NOT_FOUND,
+                f"there is no service {said[:80]!r} here; SearchServices finds services by words",
+                field=str(entry.row),
+                metadata={"name": said[:80]},
+            )
+        return service.service.id
+    by_code = {found for code in entry.codes for found in scope.codes.get(code, ())}
+    matches = by_code or {
+        found
+        for found in scope.names.get(spelling(entry.told.display_name), ())
+        if not (entry.codes and scope.services[found].procedure_codes)
+    }
+    if len(matches) > 1:
+        raise _ambiguous(entry, sorted(matches))
+    return next(iter(matches), None)
+
+
+def _at_place(entry: Entry, scope: _Scope, number: int) -> str | int:
+    if number in scope.places:
+        return scope.places[number]
+    if scope.programme is None or number not in set(scope.free_numbers()):
+        raise _plan_full(entry, scope, number)
+    return number
+
+
+def _plan_full(entry: Entry, scope: _Scope, number: int = 0) -> Refusal:
+    programme = scope.programme
+    planned = programme.planned_count if programme else 0
+    name = f"programmes/{programme.id}" if programme else "a register"
+    return Refusal(
+        Reason.PLAN_CONFLICT,
+        f"the plan of {name} has no free place for this row; import it as a register, or raise the number planned",
+        field=str(entry.row),
+        metadata={"programme": name, "planned": str(planned), "plan_number": str(number)} if number else {},
+    )
+
+
+def _shared(entries: Sequence[Entry], found: Mapping[int, str | int]) -> Iterator[tuple[int, list[str]]]:
+    """Rows that would become one and the same service."""
+    counts = Counter(found.values())
+    rows: dict[str | int, list[str]] = defaultdict(list)
+    for place, match in found.items():
+        if counts[match] > 1:
+            rows[match].append(str(entries[place].row))
+    for place, match in found.items():
+        if match in rows:
+            yield place, rows[match]
+
+
+def _ambiguous(entry: Entry, names: Sequence[str]) -> Refusal:
+    shown = ", ".join(names[:10])
+    return Refusal(
+        Reason.AMBIGUOUS_ROW,
+        f"this row fits {shown}; say which by an explicit match",
+        field=str(entry.row),
+        metadata={"row": str(entry.row), "names": shown},
+    )
+
+
+class _Maker:
+    """Makes new services and suggestions, none twice."""
+
+    def __init__(self, scope: _Scope, taken: set[str | int]) -> None:
+        self.scope = scope
+        self._names: set[str] = set()
+        slots = (each for each in scope.services.values() if each.naming is Naming.SLOT and each.id not in taken)
+        number = {service: place for place, service in scope.places.items()}
+        self.slots = iter(sorted((each.id for each in slots), key=lambda each: (number.get(each, 0), each)))
+        self.numbers = (place for place in scope.free_numbers() if place not in taken)
+        self._words = {
+            each.id: frozenset(fold(each.display_name).split())
+            for each in (scope.services.values() if scope.programme else ())
+            if each.display_name and each.id not in taken
+        }
+        self._comparisons = 0
+
+    def is_taken(self, name: str) -> bool:
+        """Whether an id or alias is or was in use, or a row before got it."""
+        return name in self.scope.state.names or name in self._names
+
+    def keep(self, service: Service) -> Service:
+        """Give the service with its alias, and keep its names."""
+        service = with_alias(service, self.is_taken)
+        self._names |= {service.id, service.alias}
+        return service
+
+    def new(self, entry: Entry, number: int = 0) -> Service:
+        """Make the service of a row that is none yet."""
+        programme = self.scope.programme
+        if programme is not None:
+            wanted = f"{programme.id[:50].rstrip('-')}-{number:03d}"
+        else:
+            code = next(iter(entry.codes), "")
+            wanted = (
+                f"tthc-{code.replace('.', '-')}" if code else alias_of(entry.told.display_name) or f"row-{entry.row}"
+            )
+        name, count = wanted, 2
+        while self.is_taken(name):
+            name, count = f"{wanted[:57].rstrip('-')}-{count}", count + 1
+        made = new_service(name, entry.told.create_time, "")
+        return replace(made, memberships=(Membership(programme.id, number),) if programme else ())
+
+    def alike(self, entry: Entry) -> str:
+        """Find the named service whose words are nearest to a row's, where they are near enough to ask about."""
+        words = frozenset(fold(entry.told.display_name).split())
+        self._comparisons += len(self._words)
+        if not words or self._comparisons > _MOST_COMPARISONS:
+            return ""
+        best = max(
+            ((len(words & other) / len(words | other), service) for service, other in self._words.items()),
+            default=(0.0, ""),
+        )
+        return best[1] if best[0] >= _ALIKE else ""
+
+
+def _decision(
+    entry: Entry, repeat: Refusal | int | None, problem: Refusal | None, match: str | int | None, maker: _Maker
+) -> Decision:
+    if isinstance(repeat, int):
+        return Decision(entry.row, Outcome.SKIPPED, text=entry.told.display_name)
+    problems = [*entry.problems, *(each for each in (repeat, problem) if each is not None)]
+    if problems:
+        return _rejected(entry, *problems)
+    if isinstance(match, str):
+        return _change(entry, maker.scope.services[match], maker)
+    if not entry.told.display_name:
+        return _rejected(
+            entry,
+            Refusal(Reason.MISSING_VALUE, "no service has this code, and the row has no name", field=entry.cells[0]),
+        )
+    number = match or 0
+    if maker.scope.programme is not None and match is None:
+        suggestion = maker.alike(entry) or next(maker.slots, "")
+        if suggestion:
+            return _unconfirmed(entry, suggestion)
+        number = next(maker.numbers, 0)
+        if not number:
+            return _rejected(entry, _plan_full(entry, maker.scope))
+    return _change(entry, maker.new(entry, number), maker, new=True)
+
+
+def _rejected(entry: Entry, *problems: Refusal) -> Decision:
+    return Decision(entry.row, Outcome.REJECTED, problems=problems, text=entry.told.display_name)
+
+
+def _unconfirmed(entry: Entry, suggestion: str) -> Decision:
+    refusal = Refusal(
+        Reason.NOT_CONFIRMED,
+        f"it is not known which service this row is; if it is {suggestion}, confirm it by an explicit match",
+        field=str(entry.row),
+        metadata={"row": str(entry.row), "name": suggestion},
+    )
+    return Decision(
+        entry.row, Outcome.REJECTED, problems=(refusal,), suggestion=suggestion, text=entry.told.display_name
+    )
+
+
+def _change(entry: Entry, before: Service, maker: _Maker, *, new: bool = False) -> Decision:
+    try:
+        after = checked_service(_merged(entry.told, before))
+        if not after.display_name:
+            raise Refusal(Reason.MISSING_VALUE, "the place has no name, and the row gives none", field=entry.cells[0])
+    except Refusal as refusal:
+        return _rejected(entry, refusal)
+    if after == before:
+        return Decision(entry.row, Outcome.UNCHANGED, before, before)
+    after = maker.keep(after)
+    if new:
+        return Decision(entry.row, Outcome.CREATED, None, after)
+    outcome = Outcome.CHANGED if before.display_name else Outcome.NAMED
+    return Decision(entry.row, outcome, before, after)
+
+
+def _merged(told: Service, before: Service) -> Service:
+    """Put what a row says into a service; an empty cell says nothing, and another spelling of the same name neither."""
+    changes = {name: value for name in _FIELDS if (value := getattr(told, name)) and value != getattr(before, name)}
+    if before.display_name and spelling(told.display_name) == spelling(before.display_name):
+        changes.pop("display_name", None)
+    if "agencies" in changes and any(each.valid_from or each.valid_to for each in before.agencies):
+        # Owners over time are an operator's work; a list tells only who has it now.
+        if any(each.agency == told.agencies[0].agency for each in before.agencies):
+            del changes["agencies"]
+        else:
+            raise Refusal(
+                Reason.INVALID_VALUE,
+                f"services/{before.id} has agencies with dates; change them by UpdateService, or leave the column out",
+                field="agency",
+            )
+    known = {code.code for code in before.procedure_codes}
+    codes = (*before.procedure_codes, *(code for code in told.procedure_codes if code.code not in known))
+    schemes = {level.scheme: level.level for level in before.online_levels}
+    rated = tuple(level for level in told.online_levels if schemes.get(level.scheme) != level.level)
+    kept = (level for level in before.online_levels if level.scheme not in {each.scheme for each in rated})
+    return replace(before, **changes, procedure_codes=codes, online_levels=(*kept, *rated))
+
+
+def changed_fields(decision: Decision) -> list[str]:
+    """Name the fields that a decision changes, sorted."""
+    before, after = decision.before, decision.after
+    if after is None or after is before:
+        return []
+    names: Iterable[str] = (*_FIELDS, "procedure_codes", "online_levels", "memberships")
+    base = before or new_service(after.id, after.create_time, "")
+    return sorted(name for name in names if getattr(base, name) != getattr(after, name))

@@ -1,0 +1,147 @@
+"""One import, from the first message to the last.
+
+Invariant: what takes long runs in a thread, the reader's or the writer's; the loop only passes messages on.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from typing import TypeVar
+
+from services.catalog import usecases
+from services.catalog.importing.applying import apply
+from services.catalog.importing.entries import Entry
+from services.catalog.importing.matching import Decision, Outcome, Target, Targets, decide
+from services.catalog.importing.receiving import Received, Source, read_entries, received
+from services.catalog.importing.report import RejectedError, kept_of, parts_of
+from services.catalog.storage import CatalogWork, State
+from services.common.call import Call
+from services.common.dates import vietnam_day
+from services.common.endpoint import Endpoint
+from services.common.envelope import split_events
+from services.common.errors import Reason, Refusal
+from services.common.resources import check_request_id, parse_name
+from tiendo.catalog.v1 import catalog_service_pb2 as pb
+from tiendo.catalog.v1 import import_pb2
+
+_TELL_SECONDS = 0.25
+
+T = TypeVar("T")
+
+
+class _Heard:
+    """How many entries the reading thread has found; it stops there when nobody listens any more."""
+
+    def __init__(self) -> None:
+        self.rows, self.given_up = 0, False
+
+    def __call__(self, rows: int) -> None:
+        self.rows = rows
+        if self.given_up:
+            raise InterruptedError
+
+
+async def run(
+    endpoint: Endpoint[State, CatalogWork], requests: AsyncIterator[pb.ImportServicesRequest], call: Call
+) -> AsyncGenerator[bytes, None]:
+    """Answer ImportServices: progress, the rows, the summary. Refusals as in the contract."""
+    async with received(requests) as file:
+        options = file.options
+        check_request_id(options.request_id)
+        state = await endpoint.read(options.at_least, call)
+        _target(state, options, endpoint.default_programme)
+        targets = _targets(options)
+        heard = _Heard()
+        try:
+            reading = asyncio.to_thread(read_entries, file, vietnam_day(endpoint.clock()), heard)
+            task = asyncio.create_task(reading)
+            async for part in _meanwhile(task, import_pb2.IMPORT_PHASE_READING, lambda: heard.rows):
+                yield part
+        finally:
+            heard.given_up = True
+        source, entries = task.result()
+        deciding = asyncio.create_task(_decided(endpoint, file, source, entries, targets, call))
+        async for part in _meanwhile(deciding, import_pb2.IMPORT_PHASE_APPLYING, lambda: len(entries)):
+            yield part
+        for part in deciding.result():
+            yield part
+
+
+async def _meanwhile(
+    task: asyncio.Task[T], phase: import_pb2.ImportPhase.ValueType, rows: Callable[[], int]
+) -> AsyncGenerator[bytes, None]:
+    """Tell how far it is until the task ends, at least once."""
+    while True:
+        progress = import_pb2.ImportProgress(phase=phase, rows=rows())
+        yield pb.ImportServicesResponse(progress=progress).SerializeToString()
+        if (await asyncio.wait({task}, timeout=_TELL_SECONDS))[0]:
+            return
+
+
+async def _decided(
+    endpoint: Endpoint[State, CatalogWork],
+    file: Received,
+    source: Source,
+    entries: Sequence[Entry],
+    targets: Targets,
+    call: Call,
+) -> Sequence[bytes]:
+    """Decide every row and, where all are taken and it is no dry run, apply them; give the report."""
+    options = file.options
+
+    def decided(state: State) -> list[Decision]:
+        return decide(entries, state, _target(state, options, endpoint.default_programme), targets)
+
+    def reported(decisions: Sequence[Decision], revision: str = "") -> list[bytes]:
+        return list(parts_of(decisions, source, applied=bool(revision), revision=revision))
+
+    if options.dry_run:
+        return await asyncio.to_thread(lambda: reported(decided(endpoint.live.current)))
+
+    whole: list[bytes] = []
+
+    def applied(work: CatalogWork) -> bytes:
+        decisions = decided(work.result())
+        if any(decision.outcome is Outcome.REJECTED for decision in decisions):
+            raise RejectedError(decisions)
+        apply(work, decisions, source, call.caller(options))
+        whole[:] = reported(decisions, endpoint.revision_of(work.head))
+        return kept_of(whole)
+
+    try:
+        kept = await endpoint.command(options, call, applied, attached=file.digest)
+    except RejectedError as rejected:
+        decisions = rejected.decisions
+        return await asyncio.to_thread(lambda: reported(decisions))
+    return whole or split_events(kept)[0]
+
+
+def _target(state: State, options: import_pb2.ImportOptions, default: str) -> Target:
+    if options.register:
+        return Target(None)
+    programme_id = parse_name(options.programme, "programmes", "options.programme", default=default)
+    entry = state.programmes.get(programme_id)
+    if entry is None:
+        raise usecases.programme_not_found(f"programmes/{programme_id}", "options.programme")
+    return Target(entry.programme)
+
+
+def _targets(options: import_pb2.ImportOptions) -> Targets:
+    by_row: dict[int, str | int] = {}
+    by_code: dict[str, str | int] = {}
+    for index, match in enumerate(options.matches):
+        place: str | int = match.plan_number or match.service.removeprefix("services/")
+        if not place or not (match.number > 0 or match.code):
+            raise Refusal(
+                Reason.MISSING_VALUE,
+                "needs a row or its code, and a service or its plan number",
+                field=f"options.matches[{index}]",
+            )
+        known: dict[int, str | int] | dict[str, str | int] = by_row if match.number else by_code
+        key = match.number or match.code
+        if known.setdefault(key, place) != place:  # type: ignore[arg-type]
+            raise Refusal(
+                Reason.INVALID_VALUE,
+                f"says of row {key} another thing than an earlier match",
+                field=f"options.matches[{index}]",
+            )
+    return Targets(by_row, by_code)
