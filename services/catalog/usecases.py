@@ -101,7 +101,7 @@ def create_service(work: CatalogWork, service_id: str, message: service_pb2.Serv
     base = domain.new_service(service_id, work.now, caller.actor)
     service = domain.checked_service(wire.service_in(message, base, wire.SERVICE_FIELDS))
     _check_places(work, service, before=())
-    return keep_service(work, service, caller, "service_created", {})
+    return _keep_service(work, service, caller, "service_created", {})
 
 
 def update_service(
@@ -133,8 +133,8 @@ def update_service(
     what: dict[str, Any] = {"changed_fields": changed, "evidence": wire.evidence_out(backing)}
     if not present.display_name and wanted.display_name:
         what["changed_fields"] = [path for path in changed if path != "display_name"]
-        return keep_service(work, wanted, caller, "service_named", what)
-    return keep_service(work, wanted, caller, "service_updated", what)
+        return _keep_service(work, wanted, caller, "service_named", what)
+    return _keep_service(work, wanted, caller, "service_updated", what)
 
 
 def retire_service(
@@ -162,7 +162,16 @@ def retire_service(
     if successor is not None and successor.id == present.id:
         raise Refusal(Reason.INVALID_VALUE, "names the service itself; name another, or none", field="replaced_by")
     retirement = domain.Retirement(date, why, f"services/{successor.id}" if successor else "")
-    return keep_service(work, replace(present, retirement=retirement), caller, "service_retired", {})
+    return _keep_service(work, replace(present, retirement=retirement), caller, "service_retired", {})
+
+
+def record_service(work: CatalogWork, service: domain.Service, caller: Caller, name: str, what: dict[str, Any]) -> Done:
+    """Keep a service that was decided whole, its alias included, and emit its event `name`, with `what` besides."""
+    service = replace(service, update_time=work.now, update_actor=caller.actor, version=work.head.sequence + 1)
+    entry = service_entry(service)
+    row = _emit(work, caller, name, {"service": service_pb2.Service.FromString(entry.message), **what})
+    work.put_service(entry)
+    return Done(entry.message, row)
 
 
 def programme_not_found(name: str, field: str) -> Refusal:
@@ -254,14 +263,8 @@ def _keep_programme(
     return Done(entry.message, row)
 
 
-def keep_service(work: CatalogWork, service: domain.Service, caller: Caller, name: str, what: dict[str, Any]) -> Done:
-    """Keep a service that was decided, and emit its event `name` with `what` besides."""
-    service = domain.with_alias(service, work.is_taken)
-    service = replace(service, update_time=work.now, update_actor=caller.actor, version=work.head.sequence + 1)
-    entry = service_entry(service)
-    row = _emit(work, caller, name, {"service": service_pb2.Service.FromString(entry.message), **what})
-    work.put_service(entry)
-    return Done(entry.message, row)
+def _keep_service(work: CatalogWork, service: domain.Service, caller: Caller, name: str, what: dict[str, Any]) -> Done:
+    return record_service(work, domain.with_alias(service, work.is_taken), caller, name, what)
 
 
 def _emit(work: CatalogWork, caller: Caller, name: str, what: dict[str, Any]) -> Row:

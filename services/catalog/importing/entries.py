@@ -20,7 +20,7 @@ from services.catalog.domain import (
 )
 from services.common.errors import Reason, Refusal
 from services.common.sheets import Column, ListRow, one_line
-from services.common.text import fold
+from services.common.text import fold, spelling
 
 COLUMNS = (
     Column(
@@ -109,11 +109,13 @@ _BLANK = new_service("row", datetime.min.replace(tzinfo=UTC), "")
 class Entry:
     """One row: its number, what it says of the service it is (`service`: id or alias, `plan_number`: 0 where not told).
 
-    `told` holds the values given, in an otherwise empty service; `cells` names the cells of its name and code.
+    `told` holds the values given, in an otherwise empty service; `spelling` is what all spellings of its name share, empty
+    where it has none; `cells` names the cells of its name and code.
     """
 
     row: int
     told: Service
+    spelling: str
     service: str
     plan_number: int
     cells: tuple[str, str]
@@ -159,7 +161,9 @@ def entry_of(row: ListRow, defaults: Mapping[str, str]) -> Entry:
     if not told.display_name and not told.procedure_codes and not problems:
         problems.append(Refusal(Reason.MISSING_VALUE, "the row has no name; give it one", field=row.place("name")))
     cells = (row.place("name"), row.place("code"))
-    return Entry(row.number, told, row.text("service"), plan_number, cells, tuple(problems))
+    return Entry(
+        row.number, told, spelling(told.display_name), row.text("service"), plan_number, cells, tuple(problems)
+    )
 
 
 def _codes(row: ListRow) -> tuple[ProcedureCode, ...]:

@@ -4,16 +4,24 @@ Invariant: no two rows become one service, and where a row's service is not cert
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
-from services.catalog.domain import Membership, Naming, Programme, Service, checked_service, new_service, with_alias
+from services.catalog.domain import (
+    Membership,
+    Naming,
+    Programme,
+    Provenance,
+    ProvenanceKind,
+    Service,
+    checked_service,
+    with_alias,
+)
 from services.catalog.importing.entries import Entry
 from services.catalog.storage import State
 from services.common.errors import Reason, Refusal
-from services.common.sheets import spelling
-from services.common.text import alias_of, fold
+from services.common.text import alias_of, fold, spelling
 
 _ALIKE = 0.75
 _MOST_COMPARISONS = 1_000_000
@@ -91,7 +99,7 @@ class _Scope:
             for code in entry.service.procedure_codes:
                 self.codes[code.code].add(entry.service.id)
             if entry.service.display_name:
-                self.names[spelling(entry.service.display_name)].add(entry.service.id)
+                self.names[entry.spelling].add(entry.service.id)
             for membership in entry.service.memberships:
                 if programme and membership.programme == programme and membership.plan_number:
                     self.places[membership.plan_number] = entry.service.id
@@ -109,8 +117,10 @@ class _Scope:
                 yield number
 
 
-def decide(entries: Sequence[Entry], state: State, target: Target, targets: Targets) -> list[Decision]:
-    """Decide every row, in order, on one state of the catalog."""
+def decide(
+    entries: Sequence[Entry], state: State, target: Target, targets: Targets, cite: Callable[[int], str]
+) -> list[Decision]:
+    """Decide every row, in order, on one state of the catalog; `cite` names the source of a row's values."""
     scope = _Scope(state, target)
     repeats = _repeats(entries)
     found: dict[int, str | int] = {}
@@ -127,7 +137,7 @@ def decide(entries: Sequence[Entry], state: State, target: Target, targets: Targ
             found[place] = match
     for place, rows in _shared(entries, found):
         problems[place] = _ambiguous(entries[place], rows)
-    maker = _Maker(scope, set(found.values()))
+    maker = _Maker(scope, set(found.values()), cite)
     return [
         _decision(entry, repeats.get(place), problems.get(place), found.get(place), maker)
         for place, entry in enumerate(entries)
@@ -142,7 +152,7 @@ def _repeats(entries: Sequence[Entry]) -> dict[int, Refusal | int]:
     for place, entry in enumerate(entries):
         if entry.problems:
             continue
-        key = spelling(entry.told.display_name) if entry.told.display_name else ""
+        key = entry.spelling
         earlier = {codes[code] for code in entry.codes if code in codes}
         # Procedures of one name with codes of their own are different ones: one for each level, for example.
         earlier |= {other for other in names[key] if key and not (entry.codes and entries[other].codes)}
@@ -187,7 +197,7 @@ def _match(entry: Entry, scope: _Scope, said: str | int | None) -> str | int | N
     by_code = {found for code in entry.codes for found in scope.codes.get(code, ())}
     matches = by_code or {
         found
-        for found in scope.names.get(spelling(entry.told.display_name), ())
+        for found in scope.names.get(entry.spelling, ())
         if not (entry.codes and scope.services[found].procedure_codes)
     }
     if len(matches) > 1:
@@ -240,8 +250,8 @@ def _ambiguous(entry: Entry, names: Sequence[str]) -> Refusal:
 class _Maker:
     """Makes new services and suggestions, none twice."""
 
-    def __init__(self, scope: _Scope, taken: set[str | int]) -> None:
-        self.scope = scope
+    def __init__(self, scope: _Scope, taken: set[str | int], cite: Callable[[int], str]) -> None:
+        self.scope, self.cite = scope, cite
         self._names: set[str] = set()
         slots = (each for each in scope.services.values() if each.naming is Naming.SLOT and each.id not in taken)
         number = {service: place for place, service in scope.places.items()}
@@ -277,8 +287,12 @@ class _Maker:
         name, count = wanted, 2
         while self.is_taken(name):
             name, count = f"{wanted[:57].rstrip('-')}-{count}", count + 1
-        made = new_service(name, entry.told.create_time, "")
-        return replace(made, memberships=(Membership(programme.id, number),) if programme else ())
+        places = (Membership(programme.id, number),) if programme else ()
+        return replace(entry.told, id=name, memberships=places, provenance=(self.cited("", entry.row),))
+
+    def cited(self, field: str, row: int) -> Provenance:
+        """Name the list as the source of a field."""
+        return Provenance(field, ProvenanceKind.IMPORTED, self.cite(row))
 
     def alike(self, entry: Entry) -> str:
         """Find the named service whose words are nearest to a row's, where they are near enough to ask about."""
@@ -316,7 +330,7 @@ def _decision(
         number = next(maker.numbers, 0)
         if not number:
             return _rejected(entry, _plan_full(entry, maker.scope))
-    return _change(entry, maker.new(entry, number), maker, new=True)
+    return Decision(entry.row, Outcome.CREATED, None, maker.keep(maker.new(entry, number)))
 
 
 def _rejected(entry: Entry, *problems: Refusal) -> Decision:
@@ -335,26 +349,29 @@ def _unconfirmed(entry: Entry, suggestion: str) -> Decision:
     )
 
 
-def _change(entry: Entry, before: Service, maker: _Maker, *, new: bool = False) -> Decision:
+def _change(entry: Entry, before: Service, maker: _Maker) -> Decision:
     try:
-        after = checked_service(_merged(entry.told, before))
+        after = _merged(entry, before)
+        if after == before:
+            return Decision(entry.row, Outcome.UNCHANGED, before, before)
         if not after.display_name:
             raise Refusal(Reason.MISSING_VALUE, "the place has no name, and the row gives none", field=entry.cells[0])
+        changed = differences(before, after)
+        # What the list does not change keeps its own source.
+        kept = (source for source in before.provenance if source.field not in changed)
+        sources = (*kept, *(maker.cited(name, entry.row) for name in changed))
+        after = checked_service(replace(after, provenance=sources))
     except Refusal as refusal:
         return _rejected(entry, refusal)
-    if after == before:
-        return Decision(entry.row, Outcome.UNCHANGED, before, before)
-    after = maker.keep(after)
-    if new:
-        return Decision(entry.row, Outcome.CREATED, None, after)
     outcome = Outcome.CHANGED if before.display_name else Outcome.NAMED
-    return Decision(entry.row, outcome, before, after)
+    return Decision(entry.row, outcome, before, maker.keep(after))
 
 
-def _merged(told: Service, before: Service) -> Service:
+def _merged(entry: Entry, before: Service) -> Service:
     """Put what a row says into a service; an empty cell says nothing, and another spelling of the same name neither."""
+    told = entry.told
     changes = {name: value for name in _FIELDS if (value := getattr(told, name)) and value != getattr(before, name)}
-    if before.display_name and spelling(told.display_name) == spelling(before.display_name):
+    if before.display_name and entry.spelling == spelling(before.display_name):
         changes.pop("display_name", None)
     if "agencies" in changes and any(each.valid_from or each.valid_to for each in before.agencies):
         # Owners over time are an operator's work; a list tells only who has it now.
@@ -374,11 +391,7 @@ def _merged(told: Service, before: Service) -> Service:
     return replace(before, **changes, procedure_codes=codes, online_levels=(*kept, *rated))
 
 
-def changed_fields(decision: Decision) -> list[str]:
-    """Name the fields that a decision changes, sorted."""
-    before, after = decision.before, decision.after
-    if after is None or after is before:
-        return []
+def differences(before: Service, after: Service) -> list[str]:
+    """Name the fields of the contract in which two services differ, sorted; provenance is not looked at."""
     names: Iterable[str] = (*_FIELDS, "procedure_codes", "online_levels", "memberships")
-    base = before or new_service(after.id, after.create_time, "")
-    return sorted(name for name in names if getattr(base, name) != getattr(after, name))
+    return sorted(name for name in names if getattr(before, name) != getattr(after, name))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from heapq import merge
 
 from services.catalog.domain import Agency, Membership, OnlineLevel, ProcedureCode, Service, new_service
-from services.catalog.importing.matching import Decision, Outcome, changed_fields
+from services.catalog.importing.matching import Decision, Outcome, differences
 from services.catalog.importing.receiving import Source
 from services.common.envelope import chunk
 from services.common.errors import Reason, Refusal
@@ -98,7 +98,7 @@ def _changes(decision: Decision) -> list[import_pb2.FieldChange]:
     before = decision.before or new_service(after.id, after.create_time, "")
     return [
         import_pb2.FieldChange(field=name, before=_words(before, name), after=_words(after, name))
-        for name in changed_fields(decision)
+        for name in differences(before, after)
     ]
 
 

@@ -24,8 +24,13 @@ from tiendo.catalog.v1 import catalog_service_pb2 as pb
 from tiendo.catalog.v1 import import_pb2
 
 _TELL_SECONDS = 0.25
+# A list is prepared outside the transaction, so that it holds the journal's lock for its statements alone. Where others
+# write meanwhile it is prepared again; the last time, and where the rows are few, within the transaction.
+_TURNS = 4
+_FEW = 2000
 
 T = TypeVar("T")
+Ready = tuple[CatalogWork, list[bytes] | RejectedError]
 
 
 class _Heard:
@@ -89,7 +94,7 @@ async def _decided(
     options = file.options
 
     def decided(state: State) -> list[Decision]:
-        return decide(entries, state, _target(state, options, endpoint.default_programme), targets)
+        return decide(entries, state, _target(state, options, endpoint.default_programme), targets, source.citation)
 
     def reported(decisions: Sequence[Decision], revision: str = "") -> list[bytes]:
         return list(parts_of(decisions, source, applied=bool(revision), revision=revision))
@@ -97,22 +102,48 @@ async def _decided(
     if options.dry_run:
         return await asyncio.to_thread(lambda: reported(decided(endpoint.live.current)))
 
-    whole: list[bytes] = []
-
-    def applied(work: CatalogWork) -> bytes:
-        decisions = decided(work.result())
+    def done(work: CatalogWork, state: State) -> list[bytes] | RejectedError:
+        decisions = decided(state)
         if any(decision.outcome is Outcome.REJECTED for decision in decisions):
-            raise RejectedError(decisions)
-        apply(work, decisions, source, call.caller(options))
-        whole[:] = reported(decisions, endpoint.revision_of(work.head))
-        return kept_of(whole)
+            return RejectedError(decisions)
+        apply(work, decisions, call.caller(options))
+        return reported(decisions, endpoint.revision_of(work.head))
 
-    try:
-        kept = await endpoint.command(options, call, applied, attached=file.digest)
-    except RejectedError as rejected:
-        decisions = rejected.decisions
-        return await asyncio.to_thread(lambda: reported(decisions))
-    return whole or split_events(kept)[0]
+    def prepare() -> Ready:
+        work = CatalogWork.prepared(endpoint.live.current, endpoint.clock())
+        return work, done(work, work.state)
+
+    whole: list[bytes] = []
+    for turn in range(_TURNS):
+        ready = await asyncio.to_thread(prepare)
+        last = turn == _TURNS - 1 or len(entries) <= _FEW
+
+        def applied(work: CatalogWork, ready: Ready = ready, last: bool = last) -> bytes:
+            prepared, outcome = ready
+            if not work.adopt(prepared):
+                if not last:
+                    raise _MovedOnError
+                outcome = done(work, work.result())
+            if isinstance(outcome, RejectedError):
+                raise outcome
+            whole[:] = outcome
+            return kept_of(outcome)
+
+        try:
+            kept = await endpoint.command(options, call, applied, attached=file.digest)
+        except _MovedOnError:
+            continue
+        except RejectedError as rejected:
+            return await asyncio.to_thread(reported, rejected.decisions)
+        return whole or split_events(kept)[0]
+    raise AssertionError("the last turn decides")
+
+
+class _MovedOnError(Refusal):
+    """The catalog changed while a long list was prepared: it is prepared anew, outside the transaction."""
+
+    def __init__(self) -> None:
+        super().__init__(Reason.OVERLOADED, "the catalog changed meanwhile; try again", retry_seconds=1)
 
 
 def _target(state: State, options: import_pb2.ImportOptions, default: str) -> Target:

@@ -4,7 +4,7 @@ Invariant: no value is guessed. What a file stores as a number is never taken fo
 a hostile file ends a child process with limits, not its reader.
 """
 
-from services.common.sheets.cells import Cell, Kind, cell_name, one_line, spelling
+from services.common.sheets.cells import Cell, Kind, cell_name, one_line
 from services.common.sheets.columns import Column, Columns, ListRow, Skipped, read_list
 from services.common.sheets.reading import MOST_BYTES, Sheet, read_sheet, unreadable
 
@@ -21,6 +21,5 @@ __all__ = [
     "one_line",
     "read_list",
     "read_sheet",
-    "spelling",
     "unreadable",
 ]

@@ -6,7 +6,7 @@ Invariant: a cell's text is what the file holds, letter by letter; only `one_lin
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.common.text import nfc, sort_key
+from services.common.text import nfc
 
 _LETTERS = 26
 
@@ -50,8 +50,3 @@ def cell_name(row: int, column: int) -> str:
 def one_line(text: str) -> str:
     """Give a text as it is kept of a list: NFC, in one line, single blanks between its words."""
     return " ".join(nfc(text).split())
-
-
-def spelling(text: str) -> str:
-    """Give what two spellings of one name share: capitals, punctuation, blanks and the place of a tone mark do not count."""
-    return sort_key(text.casefold())
