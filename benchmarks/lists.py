@@ -86,7 +86,10 @@ async def main(count: int) -> None:
             "TIENDO_CATALOG_PORT": address.rpartition(":")[2],
             "TIENDO_NATS_URL": "nats://127.0.0.1:9",
         }
-        subprocess.run([sys.executable, "-m", "services.catalog", "migrate"], env=environ, check=True)
+        migrating = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "services.catalog", "migrate", env=environ
+        )
+        await migrating.wait()
         server = subprocess.Popen([sys.executable, "-m", "services.catalog"], env=environ, stdout=subprocess.DEVNULL)
         try:
             async with grpc.aio.insecure_channel(address) as channel:

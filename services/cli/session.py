@@ -149,7 +149,7 @@ def error_text(failure: CallError, lang: Lang) -> str:
     if "remedy" in metadata:
         metadata["remedy"] = _remedy(metadata["remedy"], metadata.get("name", ""))
     # These are named in the sentence itself.
-    field_path = "" if failure.field in {"etag", "name", "parent"} else failure.field
+    field_path = "" if failure.field in {"etag", "name", "parent", "file"} else failure.field
     try:
         what = word_error(failure.reason, lang, metadata, field_path)
     except KeyError:

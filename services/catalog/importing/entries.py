@@ -141,7 +141,7 @@ def entry_of(row: ListRow, defaults: Mapping[str, str]) -> Entry:
         try:
             return read()
         except Refusal as refusal:
-            problems.append(refusal)
+            problems.append(refusal.with_traceback(None))  # which would hold every row's frames
             return otherwise
 
     told = replace(

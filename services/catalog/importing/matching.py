@@ -131,7 +131,7 @@ def decide(
         try:
             match = _match(entry, scope, targets.of(entry))
         except Refusal as refusal:
-            problems[place] = refusal
+            problems[place] = refusal.with_traceback(None)
             continue
         if match is not None:
             found[place] = match
@@ -362,7 +362,7 @@ def _change(entry: Entry, before: Service, maker: _Maker) -> Decision:
         sources = (*kept, *(maker.cited(name, entry.row) for name in changed))
         after = checked_service(replace(after, provenance=sources))
     except Refusal as refusal:
-        return _rejected(entry, refusal)
+        return _rejected(entry, refusal.with_traceback(None))
     outcome = Outcome.CHANGED if before.display_name else Outcome.NAMED
     return Decision(entry.row, outcome, before, maker.keep(after))
 

@@ -5,11 +5,12 @@ a hostile file ends a child process with limits, not its reader.
 """
 
 from services.common.sheets.cells import Cell, Kind, cell_name, one_line
-from services.common.sheets.columns import Column, Columns, ListRow, Skipped, read_list
+from services.common.sheets.columns import UNUSED, Column, Columns, ListRow, Skipped, read_list
 from services.common.sheets.reading import MOST_BYTES, Sheet, read_sheet, unreadable
 
 __all__ = [
     "MOST_BYTES",
+    "UNUSED",
     "Cell",
     "Column",
     "Columns",

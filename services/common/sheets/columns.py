@@ -16,7 +16,6 @@ from services.common.sheets.reading import Sheet, read_sheet
 from services.common.text import fold
 
 _HEADER_ROWS = 40
-_NUMBERING = re.compile(r"\(?[0-9A-Z]{1,3}\)?")
 _SECTION = re.compile(r"[A-Z]|[IVXLC]{1,7}|[A-Z]\.[0-9]+")
 _FOOTERS = ("tong", "cong", "total", "note", "notes")
 _FOOTER_STARTS = ("tong cong", "tong so", "ghi chu", "nguoi lap", "noi nhan", "total ")
@@ -229,7 +228,7 @@ def _is_entry(
     filled = [text for text in texts if text]
     if all(place < len(texts) and texts[place] == heading for place, heading in columns.used.values()):
         return False
-    if not begun and len(filled) > 1 and all(_NUMBERING.fullmatch(text) for text in filled):
+    if not begun and _is_numbering(filled):
         return False
     if any(_is_code(row, field) for field in exact):
         return True
@@ -242,6 +241,14 @@ def _is_entry(
         only_name = any(row.text(field) for field in needed if field not in exact) and not across
         return only_name or not any(letter.isalpha() for letter in filled[0])
     return not (exact and len(filled) == 2 and _SECTION.fullmatch(filled[0]) is not None)
+
+
+def _is_numbering(filled: Sequence[str]) -> bool:
+    """Whether these cells only number the columns: (1) (2) (3), or A B 1 2 3."""
+    bare = [text.strip("()") for text in filled]
+    numbers = [text for text in bare if text not in {"A", "B", "C"}]
+    sure = len(filled) > 2 or any("(" in text for text in filled)
+    return sure and len(numbers) > 1 and numbers == [str(place + 1) for place in range(len(numbers))]
 
 
 def _is_code(row: ListRow, field: str) -> bool:
