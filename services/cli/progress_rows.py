@@ -35,6 +35,7 @@ _AT_LATEST = re.compile(
     r"^(?:đến hết|đến|chậm nhất|muộn nhất|trước hoặc trong|by|at the latest|until)\s+", re.IGNORECASE
 )
 _PERIOD = re.compile(r"^(?:ngày|tháng|năm)\s+", re.IGNORECASE)
+_DATE_LIKE = re.compile(r"[0-9]{1,4}(?:[/-][0-9]{1,4}){0,2}")
 _OTHER_SIGNS = re.compile(r"([0-9]{1,2})[.-]([0-9]{1,2})[.-]([0-9]{4})")
 
 
@@ -80,7 +81,7 @@ class Services:
         for service in services:
             own = service.name.rpartition("/")[2]
             self.all[own] = service
-            self._names |= dict.fromkeys((own, service.alias, *service.former_aliases), own)
+            self._names |= {name: own for name in (own, service.alias, *service.former_aliases) if name}
             for code in service.procedure_codes:
                 self._codes[code.code].add(own)
             if service.display_name:
@@ -115,7 +116,8 @@ class Services:
             names = ", ".join(sorted(set.union(*(found for _, found in candidates))))
             raise ProblemError(candidates[0][0], word("list_problem.which", lang, names=names))
         [service] = shared
-        self._check_same(row, service, lang)
+        if all(field == "plan_number" for field, _ in candidates):
+            self._check_same(row, service, lang)
         return service
 
     def _numbered(self, text: str, lang: Lang) -> set[str]:
@@ -127,14 +129,20 @@ class Services:
         return {self._numbers[number]}
 
     def _check_same(self, row: ListRow, service: str, lang: Lang) -> None:
-        """Refuse a number whose service is known under another name or code than the row gives."""
+        """Refuse a number alone where the row gives a name or code too, which the service is not known by.
+
+        Numbers are often the list's own, and a place without a name may be anything.
+        """
         known = self.all[service]
-        name, code = row.text("name"), row.text("code")
-        if name and known.display_name and spelling(name) != spelling(known.display_name):
-            raise ProblemError("name", word("list_problem.other_name", lang, id=service, name=known.display_name))
-        codes = [each.code for each in known.procedure_codes]
-        if code and codes and code not in codes:
-            raise ProblemError("code", word("list_problem.other_code", lang, id=service, code=", ".join(codes)))
+        for field, own in (
+            ("name", known.display_name),
+            ("code", ", ".join(each.code for each in known.procedure_codes)),
+        ):
+            if not row.text(field):
+                continue
+            if own:
+                raise ProblemError(field, word("list_problem.other", lang, id=service, known=own, row=row.number))
+            raise ProblemError(field, word("list_problem.unnamed", lang, id=service, row=row.number))
 
     @staticmethod
     def _none(field: str, text: str, lang: Lang) -> ProblemError:
@@ -203,4 +211,5 @@ def effective(cell: Cell, lang: Lang) -> EffectiveDate | None:
     try:
         return EffectiveDate(parse_date(bare), bool(at_latest))
     except Refusal:
-        raise ProblemError("date", word("screen.common.wrong_date", lang, text=text[:40])) from None
+        key = "list_problem.no_such_date" if _DATE_LIKE.fullmatch(bare) else "screen.common.wrong_date"
+        raise ProblemError("date", word(key, lang, text=text[:40])) from None
