@@ -122,14 +122,8 @@ def get(session: Session, service: ServiceArgument) -> None:
         if check.state != integration_pb2.CHECK_STATE_UNKNOWN
     )
     answers = {check.portal: answer_text(check, lang) for check in integration.portal_checks}
-    rows.extend(
-        (
-            portal_text(session, link.portal),
-            f"{link.uri} ({answers[link.portal]})" if link.portal in answers else link.uri,
-        )
-        for link in integration.portal_links
-        if link.uri
-    )
+    for link in integration.portal_links:
+        rows += [(portal_text(session, link.portal), link.uri), ("", answers.get(link.portal, ""))]
     rows.append((word("term.recorded_time"), instant(integration.update_time.ToDatetime(tzinfo=UTC))))
     session.say(id_of(integration))
     session.table(("", ""), [(f"  {label}", text) for label, text in rows if text])

@@ -13,7 +13,11 @@ from tests.support.deployment import DEPLOY, check, is_pinned, load
 
 COMPOSE: dict[str, Any] = load(DEPLOY / "compose.yaml")
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OWN: dict[str, type[ServiceSettings]] = {"catalog": CatalogSettings, "integration": IntegrationSettings, "status": StatusSettings}
+OWN: dict[str, type[ServiceSettings]] = {
+    "catalog": CatalogSettings,
+    "integration": IntegrationSettings,
+    "status": StatusSettings,
+}
 
 
 def test_it_is_valid() -> None:

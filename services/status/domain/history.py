@@ -18,6 +18,7 @@ from services.status.domain.facts import (
     Correction,
     Entry,
     LinkReport,
+    PortalReport,
     ServiceVersion,
     Stage,
     Step,
@@ -104,6 +105,7 @@ class ServiceHistory:
     entries: tuple[Entry, ...] = ()
     check_reports: tuple[CheckReport, ...] = ()
     link_reports: tuple[LinkReport, ...] = ()
+    portal_reports: tuple[PortalReport, ...] = ()
 
     @cached_property
     def chain(self) -> tuple[Link, ...]:
@@ -141,6 +143,18 @@ class ServiceHistory:
         latest = {report.portal: report for report in self.link_reports if report.recorded <= known_at}
         return {portal: report for portal, report in latest.items() if report.uri}
 
+    def portals_at(self, known_at: datetime = EVERYTHING) -> dict[str, PortalReport]:
+        """Give what each portal answered last for the link known at `known_at`; a link set anew was not asked yet."""
+        links = self.links_at(known_at)
+        return {
+            report.portal: report
+            for report in self.portal_reports
+            if report.recorded <= known_at
+            and (link := links.get(report.portal))
+            and report.uri == link.uri
+            and report.recorded >= link.recorded
+        }
+
     def checked_on(self, day: date, known_at: datetime) -> bool:
         """Whether on that day something certain was known of a connection check, by what was known at `known_at`.
 
@@ -169,6 +183,11 @@ class ServiceHistory:
     def with_link(self, report: LinkReport) -> "ServiceHistory":
         """Give the history with one more report of a portal link."""
         longer = replace(self, link_reports=(*self.link_reports, report))
+        return longer._standing_as(self.chain)  # noqa: SLF001 (its own class)
+
+    def with_portal(self, report: PortalReport) -> "ServiceHistory":
+        """Give the history with one more change of what a portal answers."""
+        longer = replace(self, portal_reports=(*self.portal_reports, report))
         return longer._standing_as(self.chain)  # noqa: SLF001 (its own class)
 
     def with_entry(self, entry: Entry) -> "ServiceHistory":
