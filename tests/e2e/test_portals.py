@@ -67,13 +67,8 @@ async def test_a_portal_that_goes_and_comes_back_is_told() -> None:
         kept = await checks(stack)
 
     unreachable, reachable = (event for event in watcher.seen if event.kind in {GONE, BACK})
-    assert none == (
-        1,
-        [
-            "Refused: bca-002 has no portal link to check; "
-            "record it with tiendo integration link bca-002, then check again."
-        ],
-    )
+    record = "record it with tiendo integration link bca-002, then check again."
+    assert none == (1, [f"Refused: bca-002 has no portal link to check; {record}"])
     assert linked[0] == 0
     assert [(each.answer, each.actor) for each in by_clock] == [
         (integration_pb2.PORTAL_ANSWER_REACHABLE, "portal-checks")
