@@ -65,6 +65,7 @@ async def test_a_portal_that_goes_and_comes_back_is_told() -> None:
         await watcher.stop()
         listed = await tiendo(stack, "integration", "portal-checks", "bca-001", "--lang", "en")
         kept = await checks(stack)
+        integration_log = stack.log("integration")
 
     unreachable, reachable = (event for event in watcher.seen if event.kind in {GONE, BACK})
     record = "record it with tiendo integration link bca-002, then check again."
@@ -89,4 +90,5 @@ async def test_a_portal_that_goes_and_comes_back_is_told() -> None:
     assert unreachable.cause.startswith("integration/")
     assert (total.completed, total.not_reported) == (11, 216)
     assert [each.answer for each in kept] == [1, 2, 1]
+    assert "publishing failed" not in integration_log
     assert len(listed[1]) == 4
