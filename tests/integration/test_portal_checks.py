@@ -131,6 +131,23 @@ async def test_another_replica_and_a_restart_show_the_same(tmp_path: Path) -> No
     assert followed == shown
 
 
+async def test_services_are_found_by_what_their_portals_answered(linked: Linked) -> None:
+    """A filter names a portal and its last answer; a link that was never asked matches neither."""
+    await linked.link("/page")
+    await linked.link("/status/404", ip.PORTAL_NATIONAL)
+
+    async def listed(condition: str) -> int:
+        request = pb.ListIntegrationsRequest(filter=f'portal = "{condition}"')
+        return int((await linked.service.call("ListIntegrations", request)).total_size)
+
+    conditions = ("MINISTRY:REACHABLE", "NATIONAL:UNREACHABLE", "MINISTRY:UNREACHABLE", "NATIONAL:REACHABLE")
+    before = [await listed(condition) for condition in conditions]
+    await linked.check()
+
+    assert before == [0, 0, 0, 0]
+    assert [await listed(condition) for condition in conditions] == [1, 1, 0, 0]
+
+
 async def test_a_changed_link_drops_its_answer(linked: Linked) -> None:
     """The integration shows no answer for the new link, nor for none; what was found of the old one stays listed."""
     await linked.link("/page")
