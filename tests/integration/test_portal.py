@@ -178,9 +178,13 @@ async def test_at_most_four_are_asked_at_once_and_one_a_host(web: Web) -> None:
 
 
 async def test_a_host_is_asked_one_link_at_a_time(web: Web) -> None:
-    """Three links of one host wait for one another."""
+    """Three links of one host wait for one another, and another host waits for none of them."""
     portals = Portals(may_ask=anywhere, sleep=no_wait)
+    asking = [asyncio.create_task(portals.ask(web.uri("/held"))) for _ in range(3)]
+    other = [await portals.ask(web.uri("/page", "127.0.0.2")) for _ in range(3)]
+    meanwhile = web.asked.count("/held")
     web.gate.set()
-    await asyncio.gather(*(portals.ask(web.uri("/held")) for _ in range(3)))
+    await asyncio.gather(*asking)
 
-    assert (web.most_at_once, len(web.asked)) == (1, 3)
+    assert {answer.answer for answer in other} == {PortalAnswer.REACHABLE}
+    assert (meanwhile, web.asked.count("/held")) == (1, 3)
