@@ -70,6 +70,18 @@ async def test_nobody_there() -> None:
     assert unknown[1] in {Detail.NAME_UNKNOWN, Detail.NAMES_AWAY}  # a machine without names to ask cannot know
 
 
+@pytest.mark.parametrize(
+    "host", ["a..b", f"{'a' * 64}.vn", "xn--", "đăng-ký..vn", "1.2.3.4.5", "[fe80::1%25lo]", "%00"]
+)
+async def test_a_host_that_cannot_be_one_is_told_too(web: Web, host: str) -> None:
+    """In a link or in a redirect, what can be recorded can be asked: it is an answer, no fault of ours."""
+    status, detail = await found(f"http://{host}/")
+    redirected = await found(web.uri(f"/to?uri=http://{host}/"))
+
+    assert (status, redirected[0]) == (0, 0)
+    assert {detail, redirected[1]} <= set(Detail)
+
+
 async def test_a_certificate_must_be_one_that_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of an authority that nobody knows is not accepted; the same one is, once the authority is trusted."""
     authority = trustme.CA()
