@@ -4,7 +4,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import text
 
 from services.common import db, tables
@@ -13,7 +12,7 @@ from services.common.journal import Row
 from services.common.place import Place
 from services.common.transfer import back_up, moving, restoring
 from services.status.storage import journal
-from tests.support.databases import ENGINES, new_database
+from tests.support.databases import new_database
 from tests.support.peers import integrated
 from tests.support.released import RELEASES, put_back, released
 from tests.support.status_service import refusal, running_status
@@ -23,12 +22,6 @@ from tiendo.status.v1 import status_service_pb2 as pb
 
 OTHER_EPOCH = "ffeeddccbbaa9900"
 OF_THE_JOURNAL = {"journal", "journal_head"}
-
-
-@pytest.fixture(params=ENGINES)
-def kind(request: pytest.FixtureRequest) -> str:
-    """An engine."""
-    return str(request.param)
 
 
 def quiet(*_: Any) -> None:
