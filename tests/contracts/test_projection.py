@@ -1,14 +1,15 @@
 """Status follows its sources: in order, each row once, joined by revision, and never guessing; on both engines."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, delete
 
-from services.common.db import open_engine, read_transaction, table_of, write_transaction
+from services.common.db import open_engine, read_transaction, table_of, upsert, write_transaction
 from services.common.feed import Checkpoint
 from services.common.journal import Row
 from services.status import storage, usecases
@@ -32,12 +33,18 @@ def engine(status_database: str) -> Iterator[Engine]:
     made.dispose()
 
 
-def apply(engine: Engine, source: Source, rows: Sequence[Row] | None = None) -> Checkpoint:
-    """Fold a source's rows in one transaction, as the writer does."""
+class Crash(Exception):  # noqa: N818 (no error of ours)
+    """The process ends here."""
+
+
+def apply(engine: Engine, source: Source, rows: Sequence[Row] | None = None, *, crash: bool = False) -> Checkpoint:
+    """Fold a source's rows in one transaction, as the writer does; `crash`: end with all written and nothing committed."""
     with write_transaction(engine) as connection:
         work = StatusWork(connection, storage.load(connection, usecases.decode), NOW)
         reached = usecases.follow_source(work, source.name, source.rows if rows is None else rows)
         work.write()
+        if crash:
+            raise Crash
     return reached
 
 
@@ -66,6 +73,48 @@ def test_an_integration_row_waits_for_its_catalog_row(engine: Engine) -> None:
 
     assert (early.sequence, still.sequence, late.sequence) == (0, 0, 4)
     assert [event.service for event in progress(engine)] == [service_name(n) for n in (1, 2, 3, 1)]
+
+
+def assert_effects_happen_once(engine: Engine, follow: Callable[..., Checkpoint]) -> None:
+    """Whoever crashes while following has done all of it or nothing when it comes again."""
+    peers = prepared()
+    for source in (peers.catalog, peers.integration):
+        with contextlib.suppress(Crash):
+            follow(engine, source, crash=True)
+        reached = follow(engine, source)
+        assert reached.sequence == len(source.rows)
+    assert [event.service for event in progress(engine)] == [service_name(n) for n in (1, 2, 3, 1)]
+    with read_transaction(engine) as connection:
+        assert len(storage.load(connection, usecases.decode).model.services) == 3
+
+
+def test_a_crash_while_following_loses_nothing_and_repeats_nothing(engine: Engine) -> None:
+    """The checkpoint moves in the transaction of its effect."""
+    assert_effects_happen_once(engine, apply)
+
+
+def _first_the_checkpoint(engine: Engine, source: Source, *, crash: bool = False) -> Checkpoint:
+    """A planted fault: move the checkpoint in a transaction of its own, then fold."""
+    with read_transaction(engine) as connection:
+        state = storage.load(connection, usecases.decode)
+        work = StatusWork(connection, state, NOW)
+        reached = usecases.follow_source(work, source.name, source.rows)
+    values = {"source": source.name, "epoch": reached.epoch, "sequence": reached.sequence, "digest": reached.digest}
+    with write_transaction(engine) as connection:
+        upsert(connection, table_of(CheckpointRow), [values], keys=("source",))
+    if crash:
+        raise Crash
+    with write_transaction(engine) as connection:
+        work = StatusWork(connection, state, NOW)
+        usecases.follow_source(work, source.name, source.rows)
+        work.write()
+    return reached
+
+
+def test_a_checkpoint_moved_by_itself_is_noticed(engine: Engine) -> None:
+    """The check above can fail: after a crash between two transactions the rows passed over are lost."""
+    with pytest.raises(AssertionError):
+        assert_effects_happen_once(engine, _first_the_checkpoint)
 
 
 def test_rows_that_come_again_add_nothing(engine: Engine) -> None:
