@@ -58,6 +58,7 @@ def build(
     peers = peers or {
         source: Peer(shared.address_of(source), service) for source, service in consumers.SERVICES.items()
     }
+    rpc.allowed_days = own.allowed_days
     rpc.feeds = Feeds(runtime, peers, shared).all
     rpc.watches = Watches(
         runtime.live,
