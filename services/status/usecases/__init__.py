@@ -22,6 +22,7 @@ from services.status.usecases.following import (
     read_progress,
     rebuild,
 )
+from services.status.usecases.telling import tell_due
 
 __all__ = [
     "Answer",
@@ -39,4 +40,5 @@ __all__ = [
     "read_checkpoints",
     "read_progress",
     "rebuild",
+    "tell_due",
 ]
