@@ -223,7 +223,9 @@ class Stack:
         revisions = await asyncio.to_thread(lambda: seeding.send(Client(settings, "tests")))
         request = status_service_pb2.GetCompletionRequest(at_least=revisions)
         await self.status_stub.GetCompletion(request, timeout=10)
-        passed = status_service_pb2.ListProgressEventsRequest(kinds=[events_pb2.PROGRESS_EVENT_KIND_PROGRAMME_TARGET_PASSED])
+        passed = status_service_pb2.ListProgressEventsRequest(
+            kinds=[events_pb2.PROGRESS_EVENT_KIND_PROGRAMME_TARGET_PASSED]
+        )
         async with asyncio.timeout(10):
             while not (await self.status_stub.ListProgressEvents(passed, timeout=5)).events:
                 await asyncio.sleep(0.05)

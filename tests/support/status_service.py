@@ -43,9 +43,7 @@ class StatusService:
             "drain_seconds": 4.0,
         }
         self.shared = Settings(**(shared | settings))
-        self.own = StatusSettings(
-            port=free_port(), metrics_port=free_port(), calendar_seconds=calendar_seconds
-        )
+        self.own = StatusSettings(port=free_port(), metrics_port=free_port(), calendar_seconds=calendar_seconds)
         self.url = self.own.database("status", self.shared)
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
