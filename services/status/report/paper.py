@@ -1,0 +1,137 @@
+"""A report as the page to sign, A4.
+
+Invariant: names and figures go to the typesetter as data, never as its language; what a person fills in is left as dots.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import typst
+
+from services.common.figures import NOTHING, instant, number, percent
+from services.common.words import Lang, word
+from services.status.report.content import Report, ServiceLine
+from services.status.report.tables import name_text, programme_name
+
+_LINES = ("planned", "completed", "in_progress", "uncertain", "suspended", "withdrawn", "not_reported")
+_DOTS = "……………………………"
+
+
+def paper(report: Report, lang: Lang) -> bytes:
+    """Give the PDF; a long list of services goes on over further pages, the signatures stay together."""
+    data = json.dumps(_data(report, lang), ensure_ascii=False)
+    compiler = typst.Compiler(_template(), font_paths=_fonts(), sys_inputs={"data": data})
+    made = compiler.compile(format="pdf", timestamp=int(report.made.timestamp()))
+    assert isinstance(made, bytes)
+    return made
+
+
+@cache
+def _template() -> bytes:
+    return (files(__package__) / "paper.typ").read_bytes()
+
+
+@cache
+def _fonts() -> typst.Fonts:
+    # Only those of the package: the page looks the same wherever it is made.
+    return typst.Fonts(include_system_fonts=False)
+
+
+def _data(report: Report, lang: Lang) -> dict[str, Any]:
+    def text(key: str, **values: object) -> str:
+        return word(f"report.{key}", lang, **values)
+
+    made, owner = report.made.astimezone(UTC), report.programme.owner
+    completed = [_named(line, lang) for line in report.completed()]
+    obstacles = [(name_text(line.name, line.number, lang), line.blocked_reason) for line in report.blocked()]
+    revision = text("revision", revision=" · ".join(report.revisions))
+    as_of, shown = text("as_of", date=report.as_of.show()), report.as_of.show()
+    return {
+        "lang": lang.value,
+        "made": [made.year, made.month, made.day, made.hour, made.minute, made.second],
+        "owner": owner,
+        "owner_or_dots": owner or _DOTS,
+        "as_of": text(
+            f"paper.as_of_{report.as_of.precision.upper()}", date=shown.lstrip("0") if lang is Lang.VI else shown
+        ),
+        "running": " · ".join((programme_name(report, lang), as_of, revision)),
+        "remarks": _remarks(report, lang),
+        "heads": _heads(report, lang),
+        "rows": _rows(report, lang),
+        "obstacles_head": text("paper.obstacles"),
+        "obstacles_none": "" if obstacles else text("paper.no_obstacles"),
+        "obstacles": obstacles,
+        "completed_head": text("paper.completed_list"),
+        "completed_none": "" if completed else text("paper.none_completed"),
+        "completed": completed,
+        "sources": [text("source", citation=citation) for citation in report.sources()],
+        "revision": revision,
+    } | {name: text(f"paper.{name}") for name in _FIXED}
+
+
+_FIXED = (
+    "country",
+    "motto",
+    "title",
+    "subtitle",
+    "page",
+    "place_and_date",
+    "prepared_by",
+    "prepared_sign",
+    "head_of_unit",
+    "head_sign",
+)
+
+
+def _named(line: ServiceLine, lang: Lang) -> tuple[str, str]:
+    """Give a service's name as the source has it, and what it means in English for readers of that."""
+    return name_text(line.name, line.number, lang), line.english_gloss if lang is Lang.EN else ""
+
+
+def _remarks(report: Report, lang: Lang) -> list[str]:
+    """Give what narrows the question down, so that no figure is read without it."""
+    lines = []
+    if not report.is_all_known:
+        lines.append(word("report.known_at", lang, time=instant(report.known_at, seconds=True)))
+    if report.filter:
+        lines.append(word("report.filter", lang, filter=report.filter))
+    return lines
+
+
+def _heads(report: Report, lang: Lang) -> list[str]:
+    change = word("report.column.change", lang)
+    if report.compare:
+        change += f" ({word('report.paper.compared_with', lang, date=report.compare.show())})"
+    heads = [word(f"report.column.{key}", lang) for key in ("row", "item", "number")]
+    return [*heads, word("term.share", lang), change, word("term.note", lang)]
+
+
+def _rows(report: Report, lang: Lang) -> Iterable[list[str]]:
+    total = report.total
+    notes = {
+        "in_progress": f"{word('count.blocked', lang)}: {number(total.blocked, lang)}",
+        "not_reported": word("report.cell.not_started", lang),
+    }
+    rows = []
+    for place, name in enumerate(_LINES, 1):
+        value = int(getattr(total, name))
+        rows.append(
+            [
+                str(place),
+                word("report.paper.planned" if name == "planned" else f"count.{name}", lang),
+                number(value, lang),
+                percent(value, total.planned, lang),
+                _change(value - int(getattr(report.before, name)), lang) if report.before else NOTHING,
+                notes.get(name, ""),
+            ]
+        )
+    return rows
+
+
+def _change(difference: int, lang: Lang) -> str:
+    sign = "+" if difference > 0 else "-" if difference < 0 else ""
+    return sign + number(abs(difference), lang)
