@@ -15,6 +15,7 @@ from services.status import consumers, metrics, storage, usecases, wire
 from services.status.clock import Clock
 from services.status.config import StatusSettings
 from services.status.consumers import Feeds
+from services.status.report import Desk
 from services.status.rpc import Rpc
 from services.status.storage import State, StatusWork
 from services.status.watch import JOURNAL, Watches
@@ -60,6 +61,7 @@ def build(
         source: Peer(shared.address_of(source), service) for source, service in consumers.SERVICES.items()
     }
     rpc.allowed_days = own.allowed_days
+    rpc.desk = Desk()
     rpc.feeds = Feeds(runtime, peers, shared).all
     rpc.watches = Watches(
         runtime.live,

@@ -6,7 +6,7 @@ summary that counts it follow from the same reading.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -233,7 +233,7 @@ def gather(state: State, question: Question, compare: PartialDate | None, today:
 
     `compare` is an earlier day. Raises Refusal as `completion` does, or INVALID_DATE for `compare`.
     """
-    whole = Question(question.programme_id, question.as_of, question.known_at)
+    whole = question._replace(filter="", by=None)
     as_of = question.as_of or completion(state, whole, today).facts_through or PartialDate.of_day(today)
     if compare is not None and compare.last_day() >= as_of.last_day():
         raise Refusal(
@@ -241,8 +241,8 @@ def gather(state: State, question: Question, compare: PartialDate | None, today:
             f"{compare.show()} does not lie before {as_of.show()}, the day asked about; give an earlier one",
             field="compare",
         )
-    asked = replace(question, as_of=as_of, by=None)
-    by_field = completion(state, replace(asked, by=GroupBy.FIELD), today)
+    asked = question._replace(as_of=as_of, by=None)
+    by_field = completion(state, asked._replace(by=GroupBy.FIELD), today)
     known_at = question.known_at or EVERYTHING
     programme = state.model.programme(question.programme_id)
     found = listed(
@@ -260,9 +260,9 @@ def gather(state: State, question: Question, compare: PartialDate | None, today:
         filter=question.filter,
         total=by_field.total,
         by_field=by_field.groups,
-        by_agency=completion(state, replace(asked, by=GroupBy.AGENCY), today).groups,
+        by_agency=completion(state, asked._replace(by=GroupBy.AGENCY), today).groups,
         compare=compare,
-        before=completion(state, replace(asked, as_of=compare), today).total if compare else None,
+        before=completion(state, asked._replace(as_of=compare), today).total if compare else None,
         listed=sorted(found, key=lambda one: (plan_number(one[1], programme.id) or float("inf"), one[0].id)),
         revisions=tuple(state.revisions),
         made=question.known_at or state.head.recorded_time,
