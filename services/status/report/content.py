@@ -240,6 +240,7 @@ def gather(state: State, question: Question, compare: PartialDate | None, today:
             Reason.INVALID_DATE,
             f"{compare.show()} does not lie before {as_of.show()}, the day asked about; give an earlier one",
             field="compare",
+            metadata={"before": as_of.iso()},
         )
     asked = question._replace(as_of=as_of, by=None)
     by_field = completion(state, asked._replace(by=GroupBy.FIELD), today)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC
 from functools import cache
 from importlib.resources import files
+from itertools import islice
 from typing import Any
 
 import typst
@@ -19,14 +20,22 @@ from services.status.report.tables import name_text, programme_name
 
 _LINES = ("planned", "completed", "in_progress", "uncertain", "suspended", "withdrawn", "not_reported")
 _DOTS = "……………………………"
+_DOCUMENTS_KEPT = 11
+_MOST_NAMES = 2_000  # about 60 pages; who needs more takes the workbook
 
 
 def paper(report: Report, lang: Lang) -> bytes:
-    """Give the PDF; a long list of services goes on over further pages, the signatures stay together."""
+    """Give the PDF; a long list of services goes on over further pages, the signatures stay together.
+
+    At most 2,000 services are named, for what follows from more is no page to sign.
+    """
     data = json.dumps(_data(report, lang), ensure_ascii=False)
     compiler = typst.Compiler(_template(), font_paths=_fonts(), sys_inputs={"data": data})
     made = compiler.compile(format="pdf", timestamp=int(report.made.timestamp()))
     assert isinstance(made, bytes)
+    # It keeps what it worked out until so many further documents were made: tens of MiB for each long list.
+    for _ in range(_DOCUMENTS_KEPT):
+        typst.Compiler(b"", font_paths=_fonts()).compile(format="pdf")
     return made
 
 
@@ -46,8 +55,9 @@ def _data(report: Report, lang: Lang) -> dict[str, Any]:
         return word(f"report.{key}", lang, **values)
 
     made, owner = report.made.astimezone(UTC), report.programme.owner
-    completed = [_named(line, lang) for line in report.completed()]
-    obstacles = [(name_text(line.name, line.number, lang), line.blocked_reason) for line in report.blocked()]
+    completed = [_named(line, lang) for line in islice(report.completed(), _MOST_NAMES)]
+    blocked = islice(report.blocked(), _MOST_NAMES)
+    obstacles = [(name_text(line.name, line.number, lang), line.blocked_reason) for line in blocked]
     revision = text("revision", revision=" · ".join(report.revisions))
     as_of, shown = text("as_of", date=report.as_of.show()), report.as_of.show()
     return {
@@ -65,9 +75,11 @@ def _data(report: Report, lang: Lang) -> dict[str, Any]:
         "obstacles_head": text("paper.obstacles"),
         "obstacles_none": "" if obstacles else text("paper.no_obstacles"),
         "obstacles": obstacles,
+        "obstacles_rest": _rest(report.total.blocked, lang),
         "completed_head": text("paper.completed_list"),
         "completed_none": "" if completed else text("paper.none_completed"),
         "completed": completed,
+        "completed_rest": _rest(report.total.completed, lang),
         "sources": [text("source", citation=citation) for citation in report.sources()],
         "revision": revision,
     } | {name: text(f"paper.{name}") for name in _FIXED}
@@ -90,6 +102,11 @@ _FIXED = (
 def _named(line: ServiceLine, lang: Lang) -> tuple[str, str]:
     """Give a service's name as the source has it, and what it means in English for readers of that."""
     return name_text(line.name, line.number, lang), line.english_gloss if lang is Lang.EN else ""
+
+
+def _rest(number_of_names: int, lang: Lang) -> str:
+    rest = number_of_names - _MOST_NAMES
+    return word("report.paper.rest", lang, number=number(rest, lang)) if rest > 0 else ""
 
 
 def _remarks(report: Report, lang: Lang) -> list[str]:
