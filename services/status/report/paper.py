@@ -60,6 +60,8 @@ def _data(report: Report, lang: Lang) -> dict[str, Any]:
     obstacles = [(name_text(line.name, line.number, lang), line.blocked_reason) for line in blocked]
     revision = text("revision", revision=" · ".join(report.revisions))
     as_of, shown = text("as_of", date=report.as_of.show()), report.as_of.show()
+    if lang is Lang.VI and report.as_of.precision == "month":
+        shown = shown.lstrip("0")  # "tháng 9/2022", as official documents write it
     return {
         "lang": lang.value,
         "made": [made.year, made.month, made.day, made.hour, made.minute, made.second],
