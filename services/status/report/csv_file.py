@@ -18,14 +18,15 @@ from services.status.report.tables import SERVICE_COLUMNS, Cell, heading
 def write_csv(report: Report, lang: Lang, file: IO[bytes], halted: Halted) -> None:
     """Write the file. Raises AbandonedError once `halted`."""
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    lines = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    lines.writerow([heading(column, lang) for column in SERVICE_COLUMNS])
-    for line in report.services():
-        if halted():
-            raise AbandonedError
-        lines.writerow([_text(column.get(line, lang)) for column in SERVICE_COLUMNS])
-    text.flush()
-    text.detach()
+    try:
+        lines = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+        lines.writerow([heading(column, lang) for column in SERVICE_COLUMNS])
+        for line in report.services():
+            if halted():
+                raise AbandonedError
+            lines.writerow([_text(column.get(line, lang)) for column in SERVICE_COLUMNS])
+    finally:
+        text.detach()
 
 
 def _text(cell: Cell) -> str:

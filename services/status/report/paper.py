@@ -67,12 +67,10 @@ def _data(report: Report, lang: Lang) -> dict[str, Any]:
         "made": [made.year, made.month, made.day, made.hour, made.minute, made.second],
         "owner": owner,
         "owner_or_dots": owner or _DOTS,
-        "as_of": text(
-            f"paper.as_of_{report.as_of.precision.upper()}", date=shown.lstrip("0") if lang is Lang.VI else shown
-        ),
-        "running": " · ".join((programme_name(report, lang), as_of, revision)),
+        "as_of": text(f"paper.as_of_{report.as_of.precision.upper()}", date=shown),
+        "running": f"{programme_name(report, lang)} · {as_of}",
         "remarks": _remarks(report, lang),
-        "heads": _heads(report, lang),
+        "heads": _heads(lang),
         "rows": _rows(report, lang),
         "obstacles_head": text("paper.obstacles"),
         "obstacles_none": "" if obstacles else text("paper.no_obstacles"),
@@ -112,8 +110,10 @@ def _rest(number_of_names: int, lang: Lang) -> str:
 
 
 def _remarks(report: Report, lang: Lang) -> list[str]:
-    """Give what narrows the question down, so that no figure is read without it."""
+    """Give what else the question names, so that no figure is read without it."""
     lines = []
+    if report.compare:
+        lines.append(word("report.compared", lang, date=report.compare.show()))
     if not report.is_all_known:
         lines.append(word("report.known_at", lang, time=instant(report.known_at, seconds=True)))
     if report.filter:
@@ -121,12 +121,9 @@ def _remarks(report: Report, lang: Lang) -> list[str]:
     return lines
 
 
-def _heads(report: Report, lang: Lang) -> list[str]:
-    change = word("report.column.change", lang)
-    if report.compare:
-        change += f" ({word('report.paper.compared_with', lang, date=report.compare.show())})"
+def _heads(lang: Lang) -> list[str]:
     heads = [word(f"report.column.{key}", lang) for key in ("row", "item", "number")]
-    return [*heads, word("term.share", lang), change, word("term.note", lang)]
+    return [*heads, word("term.share", lang), word("report.column.change", lang), word("term.note", lang)]
 
 
 def _rows(report: Report, lang: Lang) -> Iterable[list[str]]:

@@ -94,7 +94,7 @@ def test_what_an_autumn_changed_is_shown() -> None:
     known = made(state, Format.PDF, as_of=PartialDate(2022, 10, 5), known_at=SEEDED + timedelta(seconds=300))
     filtered = made(state, Format.PDF, filter="outcome = COMPLETED", as_of=PartialDate(2022))
 
-    assert "Tăng, giảm (so với 29/09/2022)" in text
+    assert "(Số liệu tính đến tháng 10/2022) So với kỳ trước: 29/09/2022" in text
     assert "2 Đã hoàn thành tích hợp 12 5,29% +11" in text
     assert "4 Chưa rõ ngày 0 0,00% -11" in text
     assert "3 Đang triển khai 1 0,44% 0 trong đó vướng mắc: 1" in text
@@ -130,7 +130,8 @@ def test_a_long_list_goes_on_over_pages() -> None:
     assert "Trang" not in pages[0]
     for number, page in enumerate(pages[1:], 2):
         assert f"Trang {number} / {len(pages)}" in page
-        assert "Số liệu tính đến 08/2022 · Mã số liệu: " in " ".join(page.split())
+        assert "227 dịch vụ công trực tuyến của Bộ Công an · Số liệu tính đến 08/2022" in page
+        assert "Mã số liệu: " in page
     assert [
         number for number, page in enumerate(pages) if re.search("NGƯỜI LẬP BIỂU|ngày … tháng|THỦ TRƯỞNG", page)
     ] == [len(pages) - 1]
