@@ -57,6 +57,16 @@ def write_workbook(report: Report, lang: Lang, file: IO[bytes], folder: str, hal
         "strings_to_numbers": False,
     }
     book = Workbook(file, options)
+    try:
+        _write(report, book, lang, halted)
+        book.close()
+    finally:
+        # Only a whole workbook closes them by itself.
+        for sheet in book.worksheets():
+            sheet._opt_close()  # noqa: SLF001
+
+
+def _write(report: Report, book: Workbook, lang: Lang, halted: Halted) -> None:
     name, as_of = programme_name(report, lang), word("report.as_of", lang, date=report.as_of.show())
     made = report.made.astimezone(UTC).replace(tzinfo=None)
     book.set_properties({"title": name, "subject": as_of, "author": report.programme.owner, "created": made})
@@ -72,7 +82,6 @@ def write_workbook(report: Report, lang: Lang, file: IO[bytes], folder: str, hal
         sheets.table(*titled(key), group_columns(by), group_lines(report, by, lang), total_line(report, lang))
     sheets.table(*titled("services"), SERVICE_COLUMNS, report.services())
     sheets.table(*titled("history"), ENTRY_COLUMNS, report.entries())
-    book.close()
 
 
 class _Summary:

@@ -3,7 +3,6 @@
 import asyncio
 import tempfile
 import threading
-from collections.abc import ValuesView
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,14 +26,19 @@ class Gated(dict[str, ServiceHistory]):
         super().__init__(services)
         self.gate, self.waiting, self._lock = threading.Event(), 0, threading.Lock()
 
-    def values(self) -> ValuesView[str, ServiceHistory]:  # type: ignore[override]
+    def values(self) -> Any:
         """Wait for the gate."""
         with self._lock:
             self.waiting += 1
         self.gate.wait(20)
         with self._lock:
             self.waiting -= 1
-        return super().values()  # type: ignore[return-value]
+        return super().values()
+
+
+def left_in(folder: Path) -> list[str]:
+    """Name what is in a folder."""
+    return [entry.name for entry in folder.iterdir()]
 
 
 def gated() -> tuple[State, Gated]:
@@ -92,7 +96,7 @@ async def test_a_report_nobody_waits_for_is_given_up(tmp_path: Path, monkeypatch
 
     assert await next_one > 1000
     assert still_one == 1
-    assert list(tmp_path.iterdir()) == []
+    assert left_in(tmp_path) == []
 
 
 @pytest.mark.parametrize("kind", [Format.XLSX, Format.CSV])
@@ -103,4 +107,4 @@ def test_making_stops_half_way(kind: Format, tmp_path: Path, monkeypatch: pytest
     with pytest.raises(AbandonedError):
         make(seeded(), QUESTION, kind, Lang.VI, today=TODAY, halted=lambda: True)
 
-    assert list(tmp_path.iterdir()) == []
+    assert left_in(tmp_path) == []

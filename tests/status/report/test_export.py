@@ -13,11 +13,8 @@ import pytest_asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from python_calamine import CalamineWorkbook
 
-from services.common.words import Lang
-from services.status.report import Desk, Format
-from services.status.usecases import Question
 from tests.support.peers import Peers
-from tests.support.reports import TODAY, add_seed, seeded
+from tests.support.reports import add_seed
 from tests.support.status_service import StatusService, details, refusal, running_status
 from tiendo.common.v1 import date_pb2
 from tiendo.status.v1 import report_pb2
@@ -116,10 +113,9 @@ async def test_nothing_was_known_before(running: Running) -> None:
 
 async def test_the_process_answers_while_a_large_report_is_made() -> None:
     """Health answers in time all the while, and a report of 3,000 services comes whole."""
-    async with running_status(seeded=True, listed=3000, done=1500) as (status, peers):
-        peers.catalog.rows[0]  # the plan is smaller than its members; the count takes the members for it
+    async with running_status(seeded=True, listed=3000, done=1500) as (status, _):
         await status.completion()
-        health = health_pb2_grpc.HealthStub(status.channel)
+        health: Any = health_pb2_grpc.HealthStub(status.channel)
         loop = asyncio.get_running_loop()
         waits_seconds = []
         making = asyncio.create_task(export(status, format=XLSX))
