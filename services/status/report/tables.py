@@ -146,7 +146,7 @@ SERVICE_COLUMNS: tuple[Column[ServiceLine], ...] = (
     Column("report.column.blocked_reason", 18, lambda line, _: line.blocked_reason),
     Column("report.column.ministry_link", 18, lambda line, _: line.ministry_link),
     Column("report.column.national_link", 18, lambda line, _: line.national_link),
-    Column("term.provenance", 38, _provenance_text),
+    Column("term.provenance", 44, _provenance_text),
 )
 
 
@@ -229,7 +229,7 @@ def group_columns(by: GroupBy) -> tuple[Column[GroupLine], ...]:
     )
     return (
         Column("report.column.row", 6, lambda line, _: line.number or None, numbers="rank"),
-        Column(f"term.{by.name.lower()}", 44, lambda line, _: line.name),
+        Column(f"term.{by.name.lower()}", 52, lambda line, _: line.name),
         Column("report.column.planned", 10, lambda line, _: line.counts.planned),
         Column("count.completed", 13, lambda line, _: line.counts.completed),
         Column(
