@@ -4,7 +4,7 @@ Invariant: the lines add up to what is planned, and silence is called "not repor
 """
 
 import calendar
-from datetime import date
+from datetime import UTC, date
 from typing import Annotated
 
 import grpc
@@ -105,9 +105,7 @@ def screen(
     lines = [title_line(reply, lang, name)]
     lines.append(word("screen.status.as_of", as_of=as_of_text(reply, asked=asked)))
     if known_at:
-        lines.append(
-            word("screen.status.known_at", time=instant(reply.known_at.ToDatetime().astimezone(), seconds=True))
-        )
+        lines.append(word("screen.status.known_at", time=instant(reply.known_at.ToDatetime(tzinfo=UTC), seconds=True)))
     share = percent(total.completed, total.planned, lang)
     planned = f"{number(total.completed, lang):>5} / {number(total.planned, lang)}"
     lines.append(f"  {word('count.completed'):<24}{planned}{share:>9}")
