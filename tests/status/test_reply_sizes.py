@@ -5,7 +5,7 @@ import pytest
 
 from tests.support.peers import blocked, service_created
 from tests.support.status_service import details, running_status
-from tiendo.common.v1 import provenance_pb2
+from tiendo.common.v1 import date_pb2, provenance_pb2
 from tiendo.status.v1 import attention_pb2, completion_pb2
 from tiendo.status.v1 import status_service_pb2 as pb
 
@@ -50,7 +50,9 @@ async def test_a_page_of_long_reasons_stays_below_a_mebibyte() -> None:
             peers.integration.add(event)
         await status.completion()
         request = pb.ListAttentionRequest(
-            page_size=1000, kinds=[attention_pb2.ATTENTION_KIND_BLOCKED], as_of={"year": 2022, "month": 12}
+            page_size=1000,
+            kinds=[attention_pb2.ATTENTION_KIND_BLOCKED],
+            as_of=date_pb2.PartialDate(year=2022, month=12),
         )
         first = await status.stub.ListAttention(request, timeout=10)
         request.page_token = first.next_page_token
