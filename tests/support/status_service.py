@@ -30,7 +30,10 @@ NO_BROKER = "nats://127.0.0.1:1"
 class StatusService:
     """One status service; can be stopped and started again on its database."""
 
-    def __init__(self, folder: Path, peers: Peers, kind: str = "sqlite", **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, peers: Peers, kind: str = "sqlite", *, calendar_seconds: float = 0, **settings: Any
+    ) -> None:
+        """What the clock makes is left out unless `calendar_seconds` says how often to look for it."""
         self.peers = peers
         address = f"127.0.0.1:{peers.port}"
         shared: dict[str, Any] = {
@@ -44,7 +47,9 @@ class StatusService:
         }
         self.shared = Settings(**(shared | settings))
         self.url = new_database(kind, folder)
-        self.own = StatusSettings(port=free_port(), metrics_port=free_port(), database_url=self.url)
+        self.own = StatusSettings(
+            port=free_port(), metrics_port=free_port(), database_url=self.url, calendar_seconds=calendar_seconds
+        )
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
