@@ -8,7 +8,7 @@ import logging
 import structlog
 import typer
 
-from services.cli import backups, doctor, parts, programmes, progress, status, up, watch
+from services.cli import backups, doctor, outlook, parts, programmes, progress, report, status, up, watch
 from services.cli.session import Globals, JsonOption, LangOption
 
 app = typer.Typer(
@@ -30,6 +30,8 @@ up.register(app)
 parts.register(app)
 backups.register(app)
 status.register(app)
+report.register(app)
+outlook.register(app)
 watch.register(app)
 doctor.register(app)
 app.add_typer(programmes.catalog_app, name="catalog")

@@ -35,8 +35,8 @@ from services.cli.lists import (
     told_here,
     used_columns,
 )
-from services.cli.moves import app
 from services.cli.output import condition_text, evidence, plan_number, stage_text, title
+from services.cli.portals import app
 from services.cli.progress_rows import COLUMNS, NEEDED, Problem, Services, Step, step_of
 from services.cli.session import Session, StopError, UsageProblemError, command
 from services.cli.status import figure, programme_name

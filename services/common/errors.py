@@ -76,6 +76,7 @@ class Reason(StrEnum):
     ALREADY_RETIRED = "ALREADY_RETIRED"
     EPOCH_CHANGED = "EPOCH_CHANGED"
     NAME_REQUIRED = "NAME_REQUIRED"
+    PORTAL_LINK_MISSING = "PORTAL_LINK_MISSING"
 
     TOKEN_EXPIRED = "TOKEN_EXPIRED"  # noqa: S105
 
@@ -138,6 +139,7 @@ _REASONS: Mapping[Kind, tuple[Reason, ...]] = {
         Reason.NAME_REQUIRED,
         Reason.NOT_CONFIRMED,
         Reason.AMBIGUOUS_ROW,
+        Reason.PORTAL_LINK_MISSING,
     ),
     Kind.OUT_OF_RANGE: (Reason.TOKEN_EXPIRED,),
     Kind.UNAVAILABLE: (

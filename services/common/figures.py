@@ -1,13 +1,9 @@
 """How figures and dates look in each language.
 
-Invariant: nothing here rounds in the plan's favour. A share below the whole is never shown as 100, and what is needed
-per month is rounded up.
+Invariant: nothing here rounds in the plan's favour. A share below the whole is never shown as 100.
 """
 
-import calendar
-import math
 from datetime import date, datetime
-from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from services.common.words import Lang, word
@@ -16,21 +12,28 @@ VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
 NOTHING = "–"
 
 
+def hundredths(completed: int, planned: int) -> int | None:
+    """Give the share in hundredths of a per cent, rounded half up: 485 for 11 of 227; None where nothing is planned.
+
+    10,000 is the whole, and only the whole. Raises ValueError unless 0 <= completed <= planned.
+    """
+    if not 0 <= completed <= planned:
+        raise ValueError(f"completed must be 0 to {planned}, not {completed}")
+    if planned == 0:
+        return None
+    return 10_000 if completed == planned else min((20_000 * completed + planned) // (2 * planned), 9_999)
+
+
 def percent(completed: int, planned: int, lang: Lang) -> str:
     """Show `completed` of `planned` with two decimals, rounded half up: "4,85%" or "4.85 %".
 
     "–" stands where nothing is planned. The whole is "100%", and only the whole: just below it stands "99,99%".
     Raises ValueError unless 0 <= completed <= planned.
     """
-    if not 0 <= completed <= planned:
-        raise ValueError(f"completed must be 0 to {planned}, not {completed}")
-    if planned == 0:
+    share = hundredths(completed, planned)
+    if share is None:
         return NOTHING
-    if completed == planned:
-        figure = "100"
-    else:
-        hundredths = min((20_000 * completed + planned) // (2 * planned), 9_999)
-        figure = f"{hundredths // 100}.{hundredths % 100:02d}"
+    figure = "100" if share == 10_000 else f"{share // 100}.{share % 100:02d}"
     return f"{figure.replace('.', ',')}%" if lang is Lang.VI else f"{figure} %"
 
 
@@ -87,24 +90,3 @@ def when(year: int, month: int, day_of_month: int, *, at_latest: bool, lang: Lan
 def slot_name(plan_number: int, lang: Lang) -> str:
     """Call a service that has no name yet by its number: "Mục số 12 (chưa có tên)"."""
     return word("naming.SLOT", lang, number=plan_number)
-
-
-def needed_per_month(remaining: int, from_day: date, target_last_day: date) -> int | None:
-    """Find how many services a month complete the plan in time, rounded up; None when no day follows `from_day`.
-
-    Both days are counted to their end, and a started month counts by the share of its days, so from 30/09/2022 to
-    31/12/2022 are exactly three months and 216 remaining ask for 72 a month, the figure the first programme's plan
-    gives. The last month counts as a whole one: no pace asks for more than remains.
-    Raises ValueError for a negative `remaining`.
-    """
-    if remaining < 0:
-        raise ValueError(f"remaining must not be negative, not {remaining}")
-    months = _months_to_end_of(target_last_day) - _months_to_end_of(from_day)
-    if months <= 0:
-        return None
-    return math.ceil(remaining / max(months, Fraction(1)))
-
-
-def _months_to_end_of(value: date) -> Fraction:
-    days_in_month = calendar.monthrange(value.year, value.month)[1]
-    return 12 * value.year + value.month - 1 + Fraction(value.day, days_in_month)

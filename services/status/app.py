@@ -12,8 +12,10 @@ from services.common.journal import utc_now
 from services.common.peer import Peer
 from services.common.runtime import Runtime
 from services.status import consumers, metrics, storage, usecases, wire
+from services.status.clock import Clock
 from services.status.config import StatusSettings
 from services.status.consumers import Feeds
+from services.status.report import Desk
 from services.status.rpc import Rpc
 from services.status.storage import State, StatusWork
 from services.status.watch import JOURNAL, Watches
@@ -58,6 +60,8 @@ def build(
     peers = peers or {
         source: Peer(shared.address_of(source), service) for source, service in consumers.SERVICES.items()
     }
+    rpc.allowed_days = own.allowed_days
+    rpc.desk = Desk()
     rpc.feeds = Feeds(runtime, peers, shared).all
     rpc.watches = Watches(
         runtime.live,
@@ -74,7 +78,9 @@ async def serve(shared: Settings, own: StatusSettings, stopping: asyncio.Event) 
     """Serve until `stopping` is set. Raises SchemaError, PortTakenError."""
     runtime, rpc, peers = build(shared, own)
     try:
-        await runtime.serve(stopping, descriptor=DESCRIPTOR, rpc=rpc, feeds=list(rpc.feeds.values()))
+        feeds = list(rpc.feeds.values())
+        clock = Clock(runtime, feeds, own.allowed_days, own.calendar_seconds)
+        await runtime.serve(stopping, descriptor=DESCRIPTOR, rpc=rpc, feeds=feeds, jobs=[clock.run()])
     finally:
         for peer in peers.values():
             await peer.close()

@@ -17,9 +17,11 @@ from sqlmodel import Field, SQLModel
 from services.common.db import Sequence64, table_of, upsert
 from services.common.feed import Checkpoint
 from services.common.journal import Head, Journal, Row
+from services.common.resources import Revision
 from services.common.snapshot import Answers
 from services.common.writer import Work
 from services.status.projection import Fact, ReadModel, fold
+from tiendo.status.v1 import events_pb2
 
 SOURCES = ("catalog", "integration")
 
@@ -71,7 +73,7 @@ class ProjectionRow(Base, table=True):
 
 
 metadata = Base.metadata
-journal = Journal(metadata, whole=False)
+journal = Journal(metadata, whole=False, tokens_of=events_pb2.ProgressEvent)
 
 # Made once: building a statement costs three times as much as running it.
 _checkpoint, _dead_source = table_of(CheckpointRow).c, table_of(DeadLetterRow).c.source
@@ -112,6 +114,12 @@ class State:
     def checkpoint(self, source: str) -> Checkpoint:
         """How far a source was followed."""
         return self.checkpoints.get(source, Checkpoint())
+
+    @property
+    def revisions(self) -> list[str]:
+        """Catalog's and integration's journal, as far as the state includes them."""
+        places = ((source, self.checkpoint(source)) for source in SOURCES)
+        return [Revision(source, place.epoch, place.sequence).encode() for source, place in places if place.epoch]
 
 
 def load(connection: Connection, decode: Decode, since: State | None = None) -> State:

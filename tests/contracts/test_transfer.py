@@ -23,7 +23,10 @@ from tests.support.released import RELEASES, put_back, released
 
 SERVICE = "integration"
 WRITTEN = released(RELEASES[-1], SERVICE).contents
+LAST = WRITTEN.head.sequence
 LEASE_SECONDS = 0.5
+OTHER_EPOCH = "ffeeddccbbaa9900"
+"""For what begins another epoch when it is restored, which a journal that is followed does not."""
 
 
 def quiet(*_: Any) -> None:
@@ -88,7 +91,7 @@ def data(place: Place) -> dict[str, list[str]]:
 
 def restore(place: Place, file: Path, *, replace: bool = False, tell: Progress = quiet) -> Contents:
     """Restore and commit."""
-    with restoring(place, file, replace=replace, lease_seconds=LEASE_SECONDS, tell=tell) as placed:
+    with restoring(place, file, epoch=OTHER_EPOCH, replace=replace, lease_seconds=LEASE_SECONDS, tell=tell) as placed:
         return placed.contents
 
 
@@ -141,7 +144,7 @@ def test_nothing_is_there_before_it_is_confirmed(databases: Databases, kind: str
     for place, replace in ((empty, False), (filled, True)):
         with (
             pytest.raises(KeyboardInterrupt),
-            restoring(place, file, replace=replace, lease_seconds=LEASE_SECONDS, tell=quiet),
+            restoring(place, file, epoch=OTHER_EPOCH, replace=replace, lease_seconds=LEASE_SECONDS, tell=quiet),
         ):
             raise KeyboardInterrupt
 
@@ -158,7 +161,7 @@ def test_a_database_with_data_is_replaced_only_when_told(databases: Databases, k
     run(place, "DELETE FROM request")
 
     refused = refusal(place, file)
-    with restoring(place, file, replace=True, lease_seconds=LEASE_SECONDS, tell=quiet) as placed:
+    with restoring(place, file, epoch=OTHER_EPOCH, replace=True, lease_seconds=LEASE_SECONDS, tell=quiet) as placed:
         replaces = placed.replaces
 
     assert refused == "not_empty"
@@ -254,12 +257,14 @@ def test_a_newer_schema_is_refused(databases: Databases, kind: str) -> None:
     """Neither a back-up nor a database of a newer version is read by this one; both numbers are told."""
     file, place = databases.backup(kind), databases.filled(kind)
     newer = databases.folder / "newer.backup"
-    rewrite(file, newer, "integration.json", lambda text: text.replace('"schema": "0001"', '"schema": "9999"'))
+    rewrite(
+        file, newer, "integration.json", lambda text: text.replace(f'"schema": "{WRITTEN.schema}"', '"schema": "9999"')
+    )
     run(place, "UPDATE alembic_version SET version_num = '9999'")
 
-    with pytest.raises(TransferRefusedError, match=r"schema 9999 is newer .* knows 0001") as of_file:
+    with pytest.raises(TransferRefusedError, match=rf"schema 9999 is newer .* knows {WRITTEN.schema}") as of_file:
         restore(databases.empty(kind), newer)
-    with pytest.raises(TransferRefusedError, match=r"schema 9999 is newer .* knows 0001"):
+    with pytest.raises(TransferRefusedError, match=rf"schema 9999 is newer .* knows {WRITTEN.schema}"):
         back_up(place, databases.folder / "other.backup", quiet)
 
     assert of_file.value.values == {"found": "9999", "known": db.revisions(SERVICE)[0]}
@@ -306,7 +311,12 @@ def drop_row(number: int) -> Callable[[str], str]:
     [
         ("integration/journal.jsonl", change_row(4, payload="CgA="), "chain", "row 4 was changed"),
         ("integration/journal.jsonl", drop_row(4), "chain", "row 4 is missing"),
-        ("integration/journal.jsonl", drop_row(14), "chain", "it ends at row 13, its head names row 14"),
+        (
+            "integration/journal.jsonl",
+            drop_row(LAST),
+            "chain",
+            f"it ends at row {LAST - 1}, its head names row {LAST}",
+        ),
         (
             "integration/transition.jsonl",
             drop_row(1),

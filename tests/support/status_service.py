@@ -1,4 +1,4 @@
-"""Status in the test's own process: its real composition root on a SQLite file, following prepared sources."""
+"""Status in the test's own process: its real composition root on a database of its own, following prepared sources."""
 
 import asyncio
 import tempfile
@@ -18,6 +18,7 @@ from services.common.runtime import migrate
 from services.status.app import serve
 from services.status.config import StatusSettings
 from services.status.storage import journal
+from tests.support.databases import new_database
 from tests.support.peers import Peers, running_peers
 from tests.support.stack import free_port
 from tiendo.status.v1 import status_service_pb2 as pb
@@ -29,7 +30,10 @@ NO_BROKER = "nats://127.0.0.1:1"
 class StatusService:
     """One status service; can be stopped and started again on its database."""
 
-    def __init__(self, folder: Path, peers: Peers, **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, peers: Peers, kind: str = "sqlite", *, calendar_seconds: float = 0, **settings: Any
+    ) -> None:
+        """What the clock makes is left out unless `calendar_seconds` says how often to look for it."""
         self.peers = peers
         address = f"127.0.0.1:{peers.port}"
         shared: dict[str, Any] = {
@@ -42,8 +46,10 @@ class StatusService:
             "drain_seconds": 4.0,
         }
         self.shared = Settings(**(shared | settings))
-        self.own = StatusSettings(port=free_port(), metrics_port=free_port())
-        self.url = self.own.database("status", self.shared)
+        self.url = new_database(kind, folder)
+        self.own = StatusSettings(
+            port=free_port(), metrics_port=free_port(), database_url=self.url, calendar_seconds=calendar_seconds
+        )
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -112,14 +118,14 @@ class StatusService:
 
 @asynccontextmanager
 async def running_status(
-    *, seeded: bool = False, listed: int = 227, done: int = 11, **settings: Any
+    *, kind: str = "sqlite", seeded: bool = False, listed: int = 227, done: int = 11, **settings: Any
 ) -> AsyncIterator[tuple[StatusService, Peers]]:
-    """Start status on sources of its own, and end both after use."""
+    """Start status, on a database of that engine, on sources of its own, and end both after use."""
     with tempfile.TemporaryDirectory(prefix="tiendo-status-", ignore_cleanup_errors=True) as folder:
         async with running_peers() as peers:
             if seeded:
                 peers.seed(listed, done)
-            service = StatusService(Path(folder), peers, **settings)
+            service = StatusService(Path(folder), peers, kind, **settings)
             try:
                 await service.start()
                 yield service, peers

@@ -18,6 +18,7 @@ from services.status.domain.facts import (
     Correction,
     Entry,
     LinkReport,
+    PortalReport,
     ServiceVersion,
     Stage,
     Step,
@@ -59,6 +60,14 @@ class Link:
     def state(self) -> tuple[Stage, Condition]:
         """Stage and condition after the step."""
         return self.stage, self.condition
+
+
+def certain_of(chain: Sequence[Link], day: date) -> int:
+    """Give how many of the steps that stand are certain on the day: they happen in order, so each makes those before so."""
+    certain = len(chain)
+    while certain and chain[certain - 1].certain > day:
+        certain -= 1
+    return certain
 
 
 def _link(before: Link | None, step: Step, effective: EffectiveDate, recorded: datetime) -> Link:
@@ -104,6 +113,7 @@ class ServiceHistory:
     entries: tuple[Entry, ...] = ()
     check_reports: tuple[CheckReport, ...] = ()
     link_reports: tuple[LinkReport, ...] = ()
+    portal_reports: tuple[PortalReport, ...] = ()
 
     @cached_property
     def chain(self) -> tuple[Link, ...]:
@@ -141,20 +151,46 @@ class ServiceHistory:
         latest = {report.portal: report for report in self.link_reports if report.recorded <= known_at}
         return {portal: report for portal, report in latest.items() if report.uri}
 
-    def checked_on(self, day: date, known_at: datetime) -> bool:
-        """Whether on that day something certain was known of a connection check, by what was known at `known_at`.
+    def portals_at(self, known_at: datetime = EVERYTHING) -> dict[str, PortalReport]:
+        """Give what each portal answered last for the link known at `known_at`; a link set anew was not asked yet."""
+        links = self.links_at(known_at)
+        return {
+            report.portal: report
+            for report in self.portal_reports
+            if report.recorded <= known_at
+            and (link := links.get(report.portal))
+            and report.uri == link.uri
+            and report.recorded >= link.recorded
+        }
+
+    def unreachable_at(self, known_at: datetime) -> dict[str, tuple[PortalReport, datetime]]:
+        """Give what those portals answered last that do not show the service, each with when they first did not."""
+        found: dict[str, tuple[PortalReport, datetime]] = {}
+        for portal, last in self.portals_at(known_at).items():
+            if not last.reachable:
+                since = last.recorded
+                for report in reversed(self.portal_reports):
+                    if report.portal == portal and report.recorded <= since:
+                        if report.reachable or report.uri != last.uri:
+                            break
+                        since = report.recorded
+                found[portal] = last, since
+        return found
+
+    def checks_on(self, day: date, known_at: datetime) -> dict[str, CheckReport]:
+        """Give how each connection check certainly stood on that day, by what was known at `known_at`.
 
         A check set back to UNKNOWN takes its earlier reports with it.
         """
-        certain: dict[str, bool] = {}
+        certain: dict[str, CheckReport] = {}
         for report in self.check_reports:
             if report.recorded > known_at:
                 break
             if report.effective is None:
-                certain[report.check] = False
+                certain.pop(report.check, None)
             elif report.effective.certain_from(report.recorded) <= day:
-                certain[report.check] = True
-        return any(certain.values())
+                certain[report.check] = report
+        return certain
 
     def with_version(self, version: ServiceVersion) -> "ServiceHistory":
         """Give the history with one more version of the catalog's."""
@@ -169,6 +205,11 @@ class ServiceHistory:
     def with_link(self, report: LinkReport) -> "ServiceHistory":
         """Give the history with one more report of a portal link."""
         longer = replace(self, link_reports=(*self.link_reports, report))
+        return longer._standing_as(self.chain)  # noqa: SLF001 (its own class)
+
+    def with_portal(self, report: PortalReport) -> "ServiceHistory":
+        """Give the history with one more change of what a portal answers."""
+        longer = replace(self, portal_reports=(*self.portal_reports, report))
         return longer._standing_as(self.chain)  # noqa: SLF001 (its own class)
 
     def with_entry(self, entry: Entry) -> "ServiceHistory":

@@ -4,6 +4,7 @@ Invariant: the model follows from the facts alone, each source folded by itself;
 source came first, never shows.
 """
 
+from services.status.projection.calendar import Due, draft_of, due
 from services.status.projection.facts import (
     CheckReported,
     CorrectionRecorded,
@@ -11,6 +12,7 @@ from services.status.projection.facts import (
     IntegrationKnown,
     LinkReported,
     Origin,
+    PortalReported,
     ProgrammeRecorded,
     ServiceRecorded,
     StepRecorded,
@@ -30,16 +32,20 @@ __all__ = [
     "CompletionSummary",
     "CorrectionRecorded",
     "CorrectionSummary",
+    "Due",
     "Fact",
     "IntegrationKnown",
     "LinkReported",
     "Origin",
+    "PortalReported",
     "ProgrammeRecorded",
     "ProgressDraft",
     "ReadModel",
     "ServiceRecorded",
     "StepRecorded",
     "apply",
+    "draft_of",
+    "due",
     "fold",
     "follow",
     "progress",

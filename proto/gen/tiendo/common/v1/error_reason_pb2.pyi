@@ -37,7 +37,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_INVALID_NAME: _ErrorReason.ValueType  # 5
     """INVALID_ARGUMENT: a name is not of the form collection/id with an id of [a-z0-9-]{1,63}."""
     ERROR_REASON_INVALID_DATE: _ErrorReason.ValueType  # 6
-    """INVALID_ARGUMENT: no such day, month or year, or a part given without the part before it."""
+    """INVALID_ARGUMENT: no such day, month or year, a part given without the part before it, or a day to compare with that
+    does not lie before the day asked about (Metadata: before).
+    """
     ERROR_REASON_INVALID_TIME: _ErrorReason.ValueType  # 7
     """INVALID_ARGUMENT: an instant outside years 1 to 9999, or nanoseconds outside a second."""
     ERROR_REASON_DATE_IN_FUTURE: _ErrorReason.ValueType  # 8
@@ -122,6 +124,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: a revision of another epoch: the journal it names was replaced. Metadata: journal, epoch."""
     ERROR_REASON_NAME_REQUIRED: _ErrorReason.ValueType  # 61
     """FAILED_PRECONDITION: a service that has a name may not become a slot again. Metadata: name."""
+    ERROR_REASON_PORTAL_LINK_MISSING: _ErrorReason.ValueType  # 62
+    """FAILED_PRECONDITION: no link to the portal is known, or it is no longer the one that was asked. Metadata: name, portal
+    (empty: none to any portal).
+    """
     ERROR_REASON_TOKEN_EXPIRED: _ErrorReason.ValueType  # 70
     """OUT_OF_RANGE: the token lies before the retained history or in another epoch. Read GetCompletion, then watch
     from its watch_token.
@@ -155,7 +161,9 @@ ERROR_REASON_INVALID_CHARACTER: ErrorReason.ValueType  # 4
 ERROR_REASON_INVALID_NAME: ErrorReason.ValueType  # 5
 """INVALID_ARGUMENT: a name is not of the form collection/id with an id of [a-z0-9-]{1,63}."""
 ERROR_REASON_INVALID_DATE: ErrorReason.ValueType  # 6
-"""INVALID_ARGUMENT: no such day, month or year, or a part given without the part before it."""
+"""INVALID_ARGUMENT: no such day, month or year, a part given without the part before it, or a day to compare with that
+does not lie before the day asked about (Metadata: before).
+"""
 ERROR_REASON_INVALID_TIME: ErrorReason.ValueType  # 7
 """INVALID_ARGUMENT: an instant outside years 1 to 9999, or nanoseconds outside a second."""
 ERROR_REASON_DATE_IN_FUTURE: ErrorReason.ValueType  # 8
@@ -240,6 +248,10 @@ ERROR_REASON_EPOCH_CHANGED: ErrorReason.ValueType  # 60
 """FAILED_PRECONDITION: a revision of another epoch: the journal it names was replaced. Metadata: journal, epoch."""
 ERROR_REASON_NAME_REQUIRED: ErrorReason.ValueType  # 61
 """FAILED_PRECONDITION: a service that has a name may not become a slot again. Metadata: name."""
+ERROR_REASON_PORTAL_LINK_MISSING: ErrorReason.ValueType  # 62
+"""FAILED_PRECONDITION: no link to the portal is known, or it is no longer the one that was asked. Metadata: name, portal
+(empty: none to any portal).
+"""
 ERROR_REASON_TOKEN_EXPIRED: ErrorReason.ValueType  # 70
 """OUT_OF_RANGE: the token lies before the retained history or in another epoch. Read GetCompletion, then watch
 from its watch_token.

@@ -40,6 +40,21 @@ class StatusServiceStub:
                 request_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetCompletionRequest.SerializeToString,
                 response_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetCompletionResponse.FromString,
                 _registered_method=True)
+        self.GetBurnUp = channel.unary_unary(
+                '/tiendo.status.v1.StatusService/GetBurnUp',
+                request_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetBurnUpRequest.SerializeToString,
+                response_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetBurnUpResponse.FromString,
+                _registered_method=True)
+        self.GetForecast = channel.unary_unary(
+                '/tiendo.status.v1.StatusService/GetForecast',
+                request_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetForecastRequest.SerializeToString,
+                response_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetForecastResponse.FromString,
+                _registered_method=True)
+        self.ListAttention = channel.unary_unary(
+                '/tiendo.status.v1.StatusService/ListAttention',
+                request_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.ListAttentionRequest.SerializeToString,
+                response_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.ListAttentionResponse.FromString,
+                _registered_method=True)
         self.ListProgressEvents = channel.unary_unary(
                 '/tiendo.status.v1.StatusService/ListProgressEvents',
                 request_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.ListProgressEventsRequest.SerializeToString,
@@ -55,6 +70,11 @@ class StatusServiceStub:
                 request_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetFreshnessRequest.SerializeToString,
                 response_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetFreshnessResponse.FromString,
                 _registered_method=True)
+        self.ExportReport = channel.unary_stream(
+                '/tiendo.status.v1.StatusService/ExportReport',
+                request_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.ExportReportRequest.SerializeToString,
+                response_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.ExportReportResponse.FromString,
+                _registered_method=True)
 
 
 class StatusServiceServicer:
@@ -64,6 +84,27 @@ class StatusServiceServicer:
     def GetCompletion(self, request, context):
         """How many are complete, as of a day, as known at an instant. NOT_FOUND (PROGRAMME_NOT_FOUND) when the programme is not
         known, or was not at `known_at`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBurnUp(self, request, context):
+        """How completion grew, up to the latest report. NOT_FOUND as for GetCompletion.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetForecast(self, request, context):
+        """When the plan may be complete, and the pace that the target asks for. NOT_FOUND as for GetCompletion.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAttention(self, request, context):
+        """What wants attention, in pages. NOT_FOUND as for GetCompletion.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,6 +133,14 @@ class StatusServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportReport(self, request, context):
+        """The figures as a file: a workbook, the services line by line, a page to sign. The same facts and question give the
+        same bytes. Few are made at a time and others wait their turn, so give a deadline of minutes for a large programme.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_StatusServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -99,6 +148,21 @@ def add_StatusServiceServicer_to_server(servicer, server):
                     servicer.GetCompletion,
                     request_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetCompletionRequest.FromString,
                     response_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetCompletionResponse.SerializeToString,
+            ),
+            'GetBurnUp': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBurnUp,
+                    request_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetBurnUpRequest.FromString,
+                    response_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetBurnUpResponse.SerializeToString,
+            ),
+            'GetForecast': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetForecast,
+                    request_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetForecastRequest.FromString,
+                    response_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetForecastResponse.SerializeToString,
+            ),
+            'ListAttention': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAttention,
+                    request_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.ListAttentionRequest.FromString,
+                    response_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.ListAttentionResponse.SerializeToString,
             ),
             'ListProgressEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListProgressEvents,
@@ -114,6 +178,11 @@ def add_StatusServiceServicer_to_server(servicer, server):
                     servicer.GetFreshness,
                     request_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetFreshnessRequest.FromString,
                     response_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetFreshnessResponse.SerializeToString,
+            ),
+            'ExportReport': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportReport,
+                    request_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.ExportReportRequest.FromString,
+                    response_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.ExportReportResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -144,6 +213,87 @@ class StatusService:
             '/tiendo.status.v1.StatusService/GetCompletion',
             tiendo_dot_status_dot_v1_dot_status__service__pb2.GetCompletionRequest.SerializeToString,
             tiendo_dot_status_dot_v1_dot_status__service__pb2.GetCompletionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBurnUp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tiendo.status.v1.StatusService/GetBurnUp',
+            tiendo_dot_status_dot_v1_dot_status__service__pb2.GetBurnUpRequest.SerializeToString,
+            tiendo_dot_status_dot_v1_dot_status__service__pb2.GetBurnUpResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetForecast(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tiendo.status.v1.StatusService/GetForecast',
+            tiendo_dot_status_dot_v1_dot_status__service__pb2.GetForecastRequest.SerializeToString,
+            tiendo_dot_status_dot_v1_dot_status__service__pb2.GetForecastResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAttention(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tiendo.status.v1.StatusService/ListAttention',
+            tiendo_dot_status_dot_v1_dot_status__service__pb2.ListAttentionRequest.SerializeToString,
+            tiendo_dot_status_dot_v1_dot_status__service__pb2.ListAttentionResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -225,6 +375,33 @@ class StatusService:
             '/tiendo.status.v1.StatusService/GetFreshness',
             tiendo_dot_status_dot_v1_dot_status__service__pb2.GetFreshnessRequest.SerializeToString,
             tiendo_dot_status_dot_v1_dot_status__service__pb2.GetFreshnessResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tiendo.status.v1.StatusService/ExportReport',
+            tiendo_dot_status_dot_v1_dot_status__service__pb2.ExportReportRequest.SerializeToString,
+            tiendo_dot_status_dot_v1_dot_status__service__pb2.ExportReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,12 @@ class StatusServiceStub:
     """How many are complete, as of a day, as known at an instant. NOT_FOUND (PROGRAMME_NOT_FOUND) when the programme is not
     known, or was not at `known_at`.
     """
+    GetBurnUp: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.GetBurnUpRequest, _status_service_pb2.GetBurnUpResponse]
+    """How completion grew, up to the latest report. NOT_FOUND as for GetCompletion."""
+    GetForecast: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.GetForecastRequest, _status_service_pb2.GetForecastResponse]
+    """When the plan may be complete, and the pace that the target asks for. NOT_FOUND as for GetCompletion."""
+    ListAttention: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.ListAttentionRequest, _status_service_pb2.ListAttentionResponse]
+    """What wants attention, in pages. NOT_FOUND as for GetCompletion."""
     ListProgressEvents: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.ListProgressEventsRequest, _status_service_pb2.ListProgressEventsResponse]
     """The progress journal in pages, oldest or newest first."""
     WatchProgress: _grpc.UnaryStreamMultiCallable[_status_service_pb2.WatchProgressRequest, _status_service_pb2.WatchProgressResponse]
@@ -46,6 +52,10 @@ class StatusServiceStub:
     """
     GetFreshness: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.GetFreshnessRequest, _status_service_pb2.GetFreshnessResponse]
     """How far each source has been followed."""
+    ExportReport: _grpc.UnaryStreamMultiCallable[_status_service_pb2.ExportReportRequest, _status_service_pb2.ExportReportResponse]
+    """The figures as a file: a workbook, the services line by line, a page to sign. The same facts and question give the
+    same bytes. Few are made at a time and others wait their turn, so give a deadline of minutes for a large programme.
+    """
 
 @_typing.type_check_only
 class StatusServiceAsyncStub(StatusServiceStub):
@@ -56,6 +66,12 @@ class StatusServiceAsyncStub(StatusServiceStub):
     """How many are complete, as of a day, as known at an instant. NOT_FOUND (PROGRAMME_NOT_FOUND) when the programme is not
     known, or was not at `known_at`.
     """
+    GetBurnUp: _aio.UnaryUnaryMultiCallable[_status_service_pb2.GetBurnUpRequest, _status_service_pb2.GetBurnUpResponse]  # type: ignore[assignment]
+    """How completion grew, up to the latest report. NOT_FOUND as for GetCompletion."""
+    GetForecast: _aio.UnaryUnaryMultiCallable[_status_service_pb2.GetForecastRequest, _status_service_pb2.GetForecastResponse]  # type: ignore[assignment]
+    """When the plan may be complete, and the pace that the target asks for. NOT_FOUND as for GetCompletion."""
+    ListAttention: _aio.UnaryUnaryMultiCallable[_status_service_pb2.ListAttentionRequest, _status_service_pb2.ListAttentionResponse]  # type: ignore[assignment]
+    """What wants attention, in pages. NOT_FOUND as for GetCompletion."""
     ListProgressEvents: _aio.UnaryUnaryMultiCallable[_status_service_pb2.ListProgressEventsRequest, _status_service_pb2.ListProgressEventsResponse]  # type: ignore[assignment]
     """The progress journal in pages, oldest or newest first."""
     WatchProgress: _aio.UnaryStreamMultiCallable[_status_service_pb2.WatchProgressRequest, _status_service_pb2.WatchProgressResponse]  # type: ignore[assignment]
@@ -65,6 +81,10 @@ class StatusServiceAsyncStub(StatusServiceStub):
     """
     GetFreshness: _aio.UnaryUnaryMultiCallable[_status_service_pb2.GetFreshnessRequest, _status_service_pb2.GetFreshnessResponse]  # type: ignore[assignment]
     """How far each source has been followed."""
+    ExportReport: _aio.UnaryStreamMultiCallable[_status_service_pb2.ExportReportRequest, _status_service_pb2.ExportReportResponse]  # type: ignore[assignment]
+    """The figures as a file: a workbook, the services line by line, a page to sign. The same facts and question give the
+    same bytes. Few are made at a time and others wait their turn, so give a deadline of minutes for a large programme.
+    """
 
 class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers completion questions from the journals of catalog and integration, and tells of progress as it happens."""
@@ -78,6 +98,30 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         """How many are complete, as of a day, as known at an instant. NOT_FOUND (PROGRAMME_NOT_FOUND) when the programme is not
         known, or was not at `known_at`.
         """
+
+    @_abc_1.abstractmethod
+    def GetBurnUp(
+        self,
+        request: _status_service_pb2.GetBurnUpRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_service_pb2.GetBurnUpResponse, _abc.Awaitable[_status_service_pb2.GetBurnUpResponse]]:
+        """How completion grew, up to the latest report. NOT_FOUND as for GetCompletion."""
+
+    @_abc_1.abstractmethod
+    def GetForecast(
+        self,
+        request: _status_service_pb2.GetForecastRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_service_pb2.GetForecastResponse, _abc.Awaitable[_status_service_pb2.GetForecastResponse]]:
+        """When the plan may be complete, and the pace that the target asks for. NOT_FOUND as for GetCompletion."""
+
+    @_abc_1.abstractmethod
+    def ListAttention(
+        self,
+        request: _status_service_pb2.ListAttentionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_service_pb2.ListAttentionResponse, _abc.Awaitable[_status_service_pb2.ListAttentionResponse]]:
+        """What wants attention, in pages. NOT_FOUND as for GetCompletion."""
 
     @_abc_1.abstractmethod
     def ListProgressEvents(
@@ -105,5 +149,15 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_status_service_pb2.GetFreshnessResponse, _abc.Awaitable[_status_service_pb2.GetFreshnessResponse]]:
         """How far each source has been followed."""
+
+    @_abc_1.abstractmethod
+    def ExportReport(
+        self,
+        request: _status_service_pb2.ExportReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_status_service_pb2.ExportReportResponse], _abc.AsyncIterator[_status_service_pb2.ExportReportResponse]]:
+        """The figures as a file: a workbook, the services line by line, a page to sign. The same facts and question give the
+        same bytes. Few are made at a time and others wait their turn, so give a deadline of minutes for a large programme.
+        """
 
 def add_StatusServiceServicer_to_server(servicer: StatusServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
