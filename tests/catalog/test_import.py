@@ -1,5 +1,6 @@
 """Lists become services only as they say, all or nothing, and twice changes nothing."""
 
+import asyncio
 import json
 import unicodedata
 from collections.abc import AsyncIterable
@@ -8,6 +9,9 @@ from pathlib import Path
 import pytest
 from google.protobuf.message import Message
 
+from services.catalog.importing import report as reporting
+from services.catalog.importing import running
+from services.catalog.wire import service_etag
 from services.common.sheets import one_line
 from tests.support.catalog import create, everything, fill, name, refusal, running_catalog
 from tests.support.importing import import_list, journal_length, last_events, requests
@@ -351,3 +355,57 @@ async def test_a_zero_character_in_a_name_is_refused(tmp_path: Path) -> None:
         report = await import_list(catalog, file, register=True)
 
     assert report.problems() == [(1, "INVALID_CHARACTER", "[1].name")]
+
+
+@pytest.mark.parametrize("few", [0, 2000])
+async def test_the_same_list_sent_at_once_is_applied_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    """Whoever comes second finds the catalog moved on and decides anew, in its transaction or before it: no row twice."""
+    monkeypatch.setattr(running, "_FEW", few)
+    file = workbook(tmp_path / "list.xlsx", export(40), merges={"A1:E1": "DANH MỤC"})
+    async with running_catalog(tmp_path) as catalog:
+        reports = await asyncio.gather(*(import_list(catalog, file, register=True) for _ in range(3)))
+        events = await last_events(catalog, 0)
+        state = catalog.runtime.live.current
+
+    assert sorted(report.summary.created for report in reports) == [0, 0, 40]
+    assert all(report.summary.applied for report in reports)
+    assert [event.sequence for event in events] == list(range(1, 41))
+    assert {event.service_created.service.name for event in events} == {f"services/{each}" for each in state.services}
+    assert [event.service_created.service.etag for event in events] == [
+        service_etag(state.services[event.service_created.service.name.removeprefix("services/")].service)
+        for event in events
+    ]
+
+
+async def test_a_list_in_the_way_of_others_loses_nothing(tmp_path: Path) -> None:
+    """Commands that go on while lists come in are all done, in one chain with them."""
+    file = workbook(tmp_path / "list.xlsx", export(300), merges={"A1:E1": "DANH MỤC"})
+    async with running_catalog(tmp_path) as catalog:
+        await fill(catalog, 0)
+        begun = await journal_length(catalog)
+        importing = asyncio.create_task(import_list(catalog, file, register=True))
+        await asyncio.gather(*(create(catalog, number) for number in range(1, 61)))
+        report = await importing
+        rows = [event for after in range(begun, begun + 360, 100) for event in await last_events(catalog, after)]
+
+    assert report.counts == {"created": 300}
+    assert {event.sequence for event in rows} == set(range(begun + 1, begun + 361))
+    by_sequence = {event.sequence: event for event in rows}
+    assert all(
+        by_sequence[number].previous_digest == by_sequence[number - 1].digest
+        for number in range(begun + 2, begun + 361)
+    )
+
+
+async def test_a_kept_report_too_long_to_keep_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a long report only the summary is kept for its request id, and it says that the rows are left out."""
+    monkeypatch.setattr(reporting, "_KEPT_BYTES", 10)
+    file = workbook(tmp_path / "list.xlsx", [("Tên",), ("Một",)])
+    async with running_catalog(tmp_path) as catalog:
+        first = await import_list(catalog, file, register=True, request_id="r1")
+        again = await import_list(catalog, file, register=True, request_id="r1")
+
+    assert (len(first.rows), first.summary.rows_left_out) == (1, False)
+    assert (again.rows, again.summary.rows_left_out, again.summary.created) == ([], True, 1)

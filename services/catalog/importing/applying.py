@@ -9,7 +9,8 @@ from typing import Any
 
 from services.catalog import usecases, wire
 from services.catalog.domain import Evidence
-from services.catalog.importing.matching import Decision, Outcome, differences
+from services.catalog.importing.matching import Decision, Outcome
+from services.catalog.importing.merging import differences
 from services.catalog.storage import CatalogWork
 from services.common.writer import Caller
 

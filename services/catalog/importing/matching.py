@@ -1,39 +1,19 @@
-"""Which service each row of a list is, and what it would change: pure.
+"""Which service each row of a list is: pure.
 
 Invariant: no two rows become one service, and where a row's service is not certain it is rejected with a suggestion.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
-from services.catalog.domain import (
-    Membership,
-    Naming,
-    Programme,
-    Provenance,
-    ProvenanceKind,
-    Service,
-    checked_service,
-    with_alias,
-)
+from services.catalog.domain import Service, checked_service
 from services.catalog.importing.entries import Entry
+from services.catalog.importing.merging import differences, merged
+from services.catalog.importing.scope import Maker, Scope, Target
 from services.catalog.storage import State
 from services.common.errors import Reason, Refusal
-from services.common.text import alias_of, fold, spelling
-
-_ALIKE = 0.75
-_MOST_COMPARISONS = 1_000_000
-_FIELDS = (
-    "display_name",
-    "english_gloss",
-    "field",
-    "agencies",
-    "levels",
-    "audiences",
-    "channels",
-)
 
 
 class Outcome(IntEnum):
@@ -45,13 +25,6 @@ class Outcome(IntEnum):
     UNCHANGED = 4
     REJECTED = 5
     SKIPPED = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where the rows belong: a programme, or a register of no programme."""
-
-    programme: Programme | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,44 +57,11 @@ class Decision:
     text: str = ""
 
 
-class _Scope:
-    """The services that rows may be, by code and by spelling, and the programme's places."""
-
-    def __init__(self, state: State, target: Target) -> None:
-        self.state, self.programme = state, target.programme
-        programme = target.programme.id if target.programme else ""
-        members = state.members(programme)
-        self.services = {entry.service.id: entry.service for entry in members}
-        self.codes: dict[str, set[str]] = defaultdict(set)
-        self.names: dict[str, set[str]] = defaultdict(set)
-        self.places: dict[int, str] = {}
-        for entry in members:
-            for code in entry.service.procedure_codes:
-                self.codes[code.code].add(entry.service.id)
-            if entry.service.display_name:
-                self.names[entry.spelling].add(entry.service.id)
-            for membership in entry.service.memberships:
-                if programme and membership.programme == programme and membership.plan_number:
-                    self.places[membership.plan_number] = entry.service.id
-
-    def free_numbers(self) -> Iterator[int]:
-        """Places of the plan that no service fills."""
-        if self.programme is None:
-            return
-        left = self.programme.planned_count - len(self.services)
-        for number in range(1, self.programme.planned_count + 1):
-            if left <= 0:
-                return
-            if number not in self.places:
-                left -= 1
-                yield number
-
-
 def decide(
     entries: Sequence[Entry], state: State, target: Target, targets: Targets, cite: Callable[[int], str]
 ) -> list[Decision]:
     """Decide every row, in order, on one state of the catalog; `cite` names the source of a row's values."""
-    scope = _Scope(state, target)
+    scope = Scope(state, target)
     repeats = _repeats(entries)
     found: dict[int, str | int] = {}
     problems: dict[int, Refusal] = {}
@@ -137,7 +77,7 @@ def decide(
             found[place] = match
     for place, rows in _shared(entries, found):
         problems[place] = _ambiguous(entries[place], rows)
-    maker = _Maker(scope, set(found.values()), cite)
+    maker = Maker(scope, set(found.values()), cite)
     return [
         _decision(entry, repeats.get(place), problems.get(place), found.get(place), maker)
         for place, entry in enumerate(entries)
@@ -176,7 +116,7 @@ def _repeats(entries: Sequence[Entry]) -> dict[int, Refusal | int]:
     return found
 
 
-def _match(entry: Entry, scope: _Scope, said: str | int | None) -> str | int | None:
+def _match(entry: Entry, scope: Scope, said: str | int | None) -> str | int | None:
     """Find the service that a row is: its id, or the plan number of a place to be filled; None where nothing tells."""
     if said is None and entry.service:
         said = entry.service
@@ -205,15 +145,15 @@ def _match(entry: Entry, scope: _Scope, said: str | int | None) -> str | int | N
     return next(iter(matches), None)
 
 
-def _at_place(entry: Entry, scope: _Scope, number: int) -> str | int:
+def _at_place(entry: Entry, scope: Scope, number: int) -> str | int:
     if number in scope.places:
         return scope.places[number]
-    if scope.programme is None or number not in set(scope.free_numbers()):
+    if scope.programme is None or number not in scope.free:
         raise _plan_full(entry, scope, number)
     return number
 
 
-def _plan_full(entry: Entry, scope: _Scope, number: int = 0) -> Refusal:
+def _plan_full(entry: Entry, scope: Scope, number: int = 0) -> Refusal:
     programme = scope.programme
     planned = programme.planned_count if programme else 0
     name = f"programmes/{programme.id}" if programme else "a register"
@@ -247,68 +187,8 @@ def _ambiguous(entry: Entry, names: Sequence[str]) -> Refusal:
     )
 
 
-class _Maker:
-    """Makes new services and suggestions, none twice."""
-
-    def __init__(self, scope: _Scope, taken: set[str | int], cite: Callable[[int], str]) -> None:
-        self.scope, self.cite = scope, cite
-        self._names: set[str] = set()
-        slots = (each for each in scope.services.values() if each.naming is Naming.SLOT and each.id not in taken)
-        number = {service: place for place, service in scope.places.items()}
-        self.slots = iter(sorted((each.id for each in slots), key=lambda each: (number.get(each, 0), each)))
-        self.numbers = (place for place in scope.free_numbers() if place not in taken)
-        self._words = {
-            each.id: frozenset(fold(each.display_name).split())
-            for each in (scope.services.values() if scope.programme else ())
-            if each.display_name and each.id not in taken
-        }
-        self._comparisons = 0
-
-    def is_taken(self, name: str) -> bool:
-        """Whether an id or alias is or was in use, or a row before got it."""
-        return name in self.scope.state.names or name in self._names
-
-    def keep(self, service: Service) -> Service:
-        """Give the service with its alias, and keep its names."""
-        service = with_alias(service, self.is_taken)
-        self._names |= {service.id, service.alias}
-        return service
-
-    def new(self, entry: Entry, number: int = 0) -> Service:
-        """Make the service of a row that is none yet."""
-        programme = self.scope.programme
-        if programme is not None:
-            wanted = f"{programme.id[:50].rstrip('-')}-{number:03d}"
-        else:
-            code = next(iter(entry.codes), "")
-            wanted = (
-                f"tthc-{code.replace('.', '-')}" if code else alias_of(entry.told.display_name) or f"row-{entry.row}"
-            )
-        name, count = wanted, 2
-        while self.is_taken(name):
-            name, count = f"{wanted[:57].rstrip('-')}-{count}", count + 1
-        places = (Membership(programme.id, number),) if programme else ()
-        return replace(entry.told, id=name, memberships=places, provenance=(self.cited("", entry.row),))
-
-    def cited(self, field: str, row: int) -> Provenance:
-        """Name the list as the source of a field."""
-        return Provenance(field, ProvenanceKind.IMPORTED, self.cite(row))
-
-    def alike(self, entry: Entry) -> str:
-        """Find the named service whose words are nearest to a row's, where they are near enough to ask about."""
-        words = frozenset(fold(entry.told.display_name).split())
-        self._comparisons += len(self._words)
-        if not words or self._comparisons > _MOST_COMPARISONS:
-            return ""
-        best = max(
-            ((len(words & other) / len(words | other), service) for service, other in self._words.items()),
-            default=(0.0, ""),
-        )
-        return best[1] if best[0] >= _ALIKE else ""
-
-
 def _decision(
-    entry: Entry, repeat: Refusal | int | None, problem: Refusal | None, match: str | int | None, maker: _Maker
+    entry: Entry, repeat: Refusal | int | None, problem: Refusal | None, match: str | int | None, maker: Maker
 ) -> Decision:
     if isinstance(repeat, int):
         return Decision(entry.row, Outcome.SKIPPED, text=entry.told.display_name)
@@ -349,9 +229,9 @@ def _unconfirmed(entry: Entry, suggestion: str) -> Decision:
     )
 
 
-def _change(entry: Entry, before: Service, maker: _Maker) -> Decision:
+def _change(entry: Entry, before: Service, maker: Maker) -> Decision:
     try:
-        after = _merged(entry, before)
+        after = merged(entry, before)
         if after == before:
             return Decision(entry.row, Outcome.UNCHANGED, before, before)
         if not after.display_name:
@@ -365,33 +245,3 @@ def _change(entry: Entry, before: Service, maker: _Maker) -> Decision:
         return _rejected(entry, refusal.with_traceback(None))
     outcome = Outcome.CHANGED if before.display_name else Outcome.NAMED
     return Decision(entry.row, outcome, before, maker.keep(after))
-
-
-def _merged(entry: Entry, before: Service) -> Service:
-    """Put what a row says into a service; an empty cell says nothing, and another spelling of the same name neither."""
-    told = entry.told
-    changes = {name: value for name in _FIELDS if (value := getattr(told, name)) and value != getattr(before, name)}
-    if before.display_name and entry.spelling == spelling(before.display_name):
-        changes.pop("display_name", None)
-    if "agencies" in changes and any(each.valid_from or each.valid_to for each in before.agencies):
-        # Owners over time are an operator's work; a list tells only who has it now.
-        if any(each.agency == told.agencies[0].agency for each in before.agencies):
-            del changes["agencies"]
-        else:
-            raise Refusal(
-                Reason.INVALID_VALUE,
-                f"services/{before.id} has agencies with dates; change them by UpdateService, or leave the column out",
-                field="agency",
-            )
-    known = {code.code for code in before.procedure_codes}
-    codes = (*before.procedure_codes, *(code for code in told.procedure_codes if code.code not in known))
-    schemes = {level.scheme: level.level for level in before.online_levels}
-    rated = tuple(level for level in told.online_levels if schemes.get(level.scheme) != level.level)
-    kept = (level for level in before.online_levels if level.scheme not in {each.scheme for each in rated})
-    return replace(before, **changes, procedure_codes=codes, online_levels=(*kept, *rated))
-
-
-def differences(before: Service, after: Service) -> list[str]:
-    """Name the fields of the contract in which two services differ, sorted; provenance is not looked at."""
-    names: Iterable[str] = (*_FIELDS, "procedure_codes", "online_levels", "memberships")
-    return sorted(name for name in names if getattr(before, name) != getattr(after, name))

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from heapq import merge
 
 from services.catalog.domain import Agency, Membership, OnlineLevel, ProcedureCode, Service, new_service
-from services.catalog.importing.matching import Decision, Outcome, differences
+from services.catalog.importing.matching import Decision, Outcome
+from services.catalog.importing.merging import differences
 from services.catalog.importing.receiving import Source
 from services.common.envelope import chunk
 from services.common.errors import Reason, Refusal

@@ -12,9 +12,10 @@ from typing import TypeVar
 from services.catalog import usecases
 from services.catalog.importing.applying import apply
 from services.catalog.importing.entries import Entry
-from services.catalog.importing.matching import Decision, Outcome, Target, Targets, decide
+from services.catalog.importing.matching import Decision, Outcome, Targets, decide
 from services.catalog.importing.receiving import Received, Source, read_entries, received
 from services.catalog.importing.report import RejectedError, kept_of, parts_of
+from services.catalog.importing.scope import Target
 from services.catalog.storage import CatalogWork, State
 from services.common.call import Call
 from services.common.dates import vietnam_day
