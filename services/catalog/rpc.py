@@ -4,6 +4,7 @@ Invariant: a read is answered from one state, and from bytes that are ready, so 
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from functools import cached_property
 from typing import Any
 
 from google.protobuf.message import Message
@@ -180,7 +181,11 @@ class Rpc(Endpoint[State, CatalogWork]):
         self, requests: AsyncIterator[pb.ImportServicesRequest], call: Call
     ) -> AsyncGenerator[bytes, None]:
         """Take a list from a file."""
-        return importing.run(self, requests, call)
+        return self._imports.answer(requests, call)
+
+    @cached_property
+    def _imports(self) -> importing.Imports:
+        return importing.Imports(self)
 
     async def _run(
         self,

@@ -3,6 +3,6 @@
 Invariant: a row is a service because of its code, its exact name or somebody's word, never because it looks alike.
 """
 
-from services.catalog.importing.running import run
+from services.catalog.importing.running import Imports
 
-__all__ = ["run"]
+__all__ = ["Imports"]

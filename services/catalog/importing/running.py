@@ -27,6 +27,7 @@ from tiendo.catalog.v1 import catalog_service_pb2 as pb
 from tiendo.catalog.v1 import import_pb2
 
 _TELL_SECONDS = 0.25
+_AT_ONCE = 2
 # A list is prepared outside the transaction, so that it holds the journal's lock for its statements alone. Where others
 # write meanwhile it is prepared again; the last time, and where the rows are few, within the transaction.
 _TURNS = 4
@@ -48,29 +49,39 @@ class _Heard:
             raise InterruptedError
 
 
-async def run(
-    endpoint: Endpoint[State, CatalogWork], requests: AsyncIterator[pb.ImportServicesRequest], call: Call
-) -> AsyncGenerator[bytes, None]:
-    """Answer ImportServices: progress, the rows, the summary. Refusals as in the contract."""
-    async with received(requests) as file:
-        options = file.options
-        check_request_id(options.request_id)
-        state = await endpoint.read(options.at_least, call)
-        _target(state, options, endpoint.default_programme)
-        targets = _targets(options)
-        heard = _Heard()
-        with _no_collection(heard):
-            reading = asyncio.create_task(
-                asyncio.to_thread(read_entries, file, vietnam_day(endpoint.clock()), heard),
-            )
-            async for part in _meanwhile(reading, import_pb2.IMPORT_PHASE_READING, lambda: heard.rows):
+class Imports:
+    """Answers ImportServices; few files are read at once, for each takes a process of its own."""
+
+    def __init__(self, endpoint: Endpoint[State, CatalogWork]) -> None:
+        self._endpoint = endpoint
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+
+    async def answer(
+        self, requests: AsyncIterator[pb.ImportServicesRequest], call: Call
+    ) -> AsyncGenerator[bytes, None]:
+        """Give progress, the rows, the summary. Refusals as in the contract."""
+        endpoint = self._endpoint
+        async with received(requests) as file:
+            options = file.options
+            check_request_id(options.request_id)
+            state = await endpoint.read(options.at_least, call)
+            _target(state, options, endpoint.default_programme)
+            targets = _targets(options)
+            heard = _Heard()
+            with _no_collection(heard):
+                reading = asyncio.create_task(self._read(file, heard))
+                async for part in _meanwhile(reading, import_pb2.IMPORT_PHASE_READING, lambda: heard.rows):
+                    yield part
+                source, entries = reading.result()
+                deciding = asyncio.create_task(_decided(endpoint, file, source, entries, targets, call))
+                async for part in _meanwhile(deciding, import_pb2.IMPORT_PHASE_APPLYING, lambda: len(entries)):
+                    yield part
+            for part in deciding.result():
                 yield part
-            source, entries = reading.result()
-            deciding = asyncio.create_task(_decided(endpoint, file, source, entries, targets, call))
-            async for part in _meanwhile(deciding, import_pb2.IMPORT_PHASE_APPLYING, lambda: len(entries)):
-                yield part
-        for part in deciding.result():
-            yield part
+
+    async def _read(self, file: Received, heard: _Heard) -> tuple[Source, list[Entry]]:
+        async with self._turn:
+            return await asyncio.to_thread(read_entries, file, vietnam_day(self._endpoint.clock()), heard)
 
 
 @contextmanager
