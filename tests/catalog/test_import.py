@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from services.catalog.importing import report as reporting
 from services.catalog.importing import running
 from services.catalog.wire import service_etag
+from services.common.cells import guarded
 from services.common.sheets import one_line
 from tests.support.catalog import create, everything, fill, name, refusal, running_catalog
 from tests.support.importing import import_list, journal_length, last_events, requests
@@ -409,3 +410,28 @@ async def test_a_kept_report_too_long_to_keep_says_so(tmp_path: Path, monkeypatc
 
     assert (len(first.rows), first.summary.rows_left_out) == (1, False)
     assert (again.rows, again.summary.rows_left_out, again.summary.created) == ([], True, 1)
+
+
+async def test_a_file_of_ours_comes_back_without_a_change(tmp_path: Path) -> None:
+    """Slots "not yet named" and guarded names say nothing new; a number of another service is a contradiction."""
+    names = ("=SUM(A1)", "'Tên trong nháy", "+84 mẫu", "Mẫu thường")
+    headings = "Số thứ tự trong kế hoạch,Mã hệ thống,Tên dịch vụ,Mã TTHC,Cơ quan,Mức độ"
+    async with running_catalog(tmp_path) as catalog:
+        await fill(catalog, 0)
+        agencies = [service_pb2.Agency(agency="Cục A"), service_pb2.Agency(agency="Cục B")]
+        for number, each in enumerate(names, start=1):
+            await create(catalog, number, each, agencies=agencies)
+        await create(catalog, 5)
+        lines = [f'{n},bca-{n:03},"{guarded(each)}",,Cục A; Cục B,' for n, each in enumerate(names, start=1)]
+        file = tmp_path / "services.csv"
+        file.write_text("\r\n".join([headings, *lines, "5,bca-005,Mục số 5 (chưa có tên),,,"]), encoding="utf-8-sig")
+        same = await import_list(catalog, file)
+        file.write_text(f"{headings}\r\n2,bca-001,,,,Toàn trình", encoding="utf-8-sig")
+        contradiction = await import_list(catalog, file)
+        file.write_text(f"{headings}\r\n5,bca-005,,,,Toàn trình", encoding="utf-8-sig")
+        slot = await import_list(catalog, file)
+        found = (await catalog.stub.GetService(pb.GetServiceRequest(name="services/bca-005"))).service
+
+    assert same.counts == {"unchanged": 5}, same.problems()
+    assert contradiction.problems() == [(2, "AMBIGUOUS_ROW", "2")]
+    assert (slot.counts, found.naming) == ({"changed": 1}, service_pb2.NAMING_SLOT)

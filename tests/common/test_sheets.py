@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.common.cells import guarded
 from services.common.errors import Reason, Refusal
 from services.common.sheets import Kind, cell_name, one_line, texts, workbooks
 from services.common.sheets.container import Look
@@ -248,13 +249,13 @@ tables = st.lists(st.tuples(written, written, written), min_size=1, max_size=8).
 def test_what_was_written_is_read(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, ...]], form: str
 ) -> None:
-    """Whatever texts a list holds, each cell comes back as it was written, in every format we write."""
+    """Whatever texts a list holds, each cell comes back as it was written, in CSV from behind the guard against formulas."""
     file = tmp_path_factory.getbasetemp() / f"round-trip.{form if form.isalpha() else 'csv'}"
     # The child's own readers: a process for each example would take a minute.
     if form == "xlsx":
         found = workbooks.open_rows(workbook(file, rows), "", Look("xlsx", 0))[2]
     else:
-        file.write_text(json_text(rows) if form == "json" else csv_text(rows, form), encoding="utf-8", newline="")
+        file.write_text(json_text(rows) if form == "json" else csv_text([[*map(guarded, row)] for row in rows], form), encoding="utf-8", newline="")
         found = texts.json_rows(file) if form == "json" else texts.csv_rows(file)
 
     cells = {number: [*row, "", "", ""] for number, row in found}

@@ -21,6 +21,7 @@ from services.catalog.domain import (
 from services.common.errors import Reason, Refusal
 from services.common.sheets import Column, ListRow, one_line
 from services.common.text import fold, spelling
+from services.common.words import Lang, word
 
 COLUMNS = (
     Column(
@@ -102,6 +103,14 @@ _LEVELS = {
     "toan trinh": OnlineLevel(OnlineLevelScheme.ND42_2022, "TOAN_TRINH", None),
     "fully online": OnlineLevel(OnlineLevelScheme.ND42_2022, "TOAN_TRINH", None),
 } | {text: OnlineLevel(OnlineLevelScheme.ND43_2011, text, None) for text in "1234"}
+# What our own files call a place without a name: no name either.
+_PLACEHOLDER = re.compile(
+    "|".join(
+        re.escape(word(key, lang, **{"number": 0} if key == "naming.SLOT" else {})).replace("0", "[0-9]+")
+        for key in ("naming.SLOT", "naming.UNNAMED")
+        for lang in Lang
+    )
+)
 _BLANK = new_service("row", datetime.min.replace(tzinfo=UTC), "")
 
 
@@ -146,11 +155,11 @@ def entry_of(row: ListRow, defaults: Mapping[str, str]) -> Entry:
 
     told = replace(
         _BLANK,
-        display_name=row.text("name"),
+        display_name="" if _PLACEHOLDER.fullmatch(row.text("name")) else row.text("name"),
         english_gloss=row.text("english_gloss"),
         procedure_codes=tried(lambda: _codes(row), ()),
         field=text("field"),
-        agencies=tuple(Agency(agency, None, None) for agency in [text("agency")] if agency),
+        agencies=tuple(Agency(agency, None, None) for agency in lines("agency")),
         levels=tuple(part for line in lines("level") for each in line.split(",") if (part := each.strip())),
         audiences=tuple(lines("audience")),
         channels=tuple(lines("channel")),
@@ -158,7 +167,7 @@ def entry_of(row: ListRow, defaults: Mapping[str, str]) -> Entry:
     )
     plan_number = tried(lambda: _plan_number(row), 0)
     told = tried(lambda: _checked(told, row), told)
-    if not told.display_name and not told.procedure_codes and not problems:
+    if not (told.display_name or told.procedure_codes or row.text("service") or plan_number or problems):
         problems.append(Refusal(Reason.MISSING_VALUE, "the row has no name; give it one", field=row.place("name")))
     cells = (row.place("name"), row.place("code"))
     return Entry(

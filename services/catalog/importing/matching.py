@@ -120,7 +120,7 @@ def _match(entry: Entry, scope: Scope, said: str | int | None) -> str | int | No
     """Find the service that a row is: its id, or the plan number of a place to be filled; None where nothing tells."""
     if said is None and entry.service:
         said = entry.service
-    if said is None and entry.plan_number:
+    if said is None and scope.programme is not None and entry.plan_number:
         said = entry.plan_number
     if isinstance(said, int):
         return _at_place(entry, scope, said)
@@ -133,6 +133,9 @@ def _match(entry: Entry, scope: Scope, said: str | int | None) -> str | int | No
                 field=str(entry.row),
                 metadata={"name": said[:80]},
             )
+        at_number = scope.places.get(entry.plan_number, service.service.id)
+        if at_number != service.service.id and said == entry.service:
+            raise _ambiguous(entry, [service.service.id, at_number])
         return service.service.id
     by_code = {found for code in entry.codes for found in scope.codes.get(code, ())}
     matches = by_code or {
@@ -234,8 +237,6 @@ def _change(entry: Entry, before: Service, maker: Maker) -> Decision:
         after = merged(entry, before)
         if after == before:
             return Decision(entry.row, Outcome.UNCHANGED, before, before)
-        if not after.display_name:
-            raise Refusal(Reason.MISSING_VALUE, "the place has no name, and the row gives none", field=entry.cells[0])
         changed = differences(before, after)
         # What the list does not change keeps its own source.
         kept = (source for source in before.provenance if source.field not in changed)
@@ -243,5 +244,5 @@ def _change(entry: Entry, before: Service, maker: Maker) -> Decision:
         after = checked_service(replace(after, provenance=sources))
     except Refusal as refusal:
         return _rejected(entry, refusal.with_traceback(None))
-    outcome = Outcome.CHANGED if before.display_name else Outcome.NAMED
+    outcome = Outcome.NAMED if after.display_name and not before.display_name else Outcome.CHANGED
     return Decision(entry.row, outcome, before, maker.keep(after))

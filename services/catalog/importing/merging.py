@@ -30,7 +30,7 @@ def merged(entry: Entry, before: Service) -> Service:
         changes.pop("display_name", None)
     if "agencies" in changes and any(each.valid_from or each.valid_to for each in before.agencies):
         # Owners over time are an operator's work; a list tells only who has it now.
-        if any(each.agency == told.agencies[0].agency for each in before.agencies):
+        if {each.agency for each in told.agencies} <= {each.agency for each in before.agencies}:
             del changes["agencies"]
         else:
             raise Refusal(

@@ -19,6 +19,7 @@ _HEADER_ROWS = 40
 _SECTION = re.compile(r"[A-Z]|[IVXLC]{1,7}|[A-Z]\.[0-9]+")
 _FOOTERS = ("tong", "cong", "total", "note", "notes")
 _FOOTER_STARTS = ("tong cong", "tong so", "ghi chu", "nguoi lap", "noi nhan", "total ")
+_BULLET = re.compile(r"^[-–•+*] +")
 UNUSED = "-"
 
 
@@ -68,7 +69,8 @@ class ListRow:
 
     def lines(self, field: str) -> list[str]:
         """Give the entries of a cell that holds several, a line or a semicolon each."""
-        return [text for part in re.split(r"[;\n\r]", self.cell(field).text) if (text := one_line(part).strip("-•+ "))]
+        parts = re.split(r"[;\n\r]", self.cell(field).text)
+        return [text for part in parts if (text := _BULLET.sub("", one_line(part)))]
 
     def place(self, field: str) -> str:
         """Name a field's cell; the row where the list has no such column."""

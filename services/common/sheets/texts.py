@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from services.common.cells import guarded, unguarded
 from services.common.sheets.cells import Kind, RawCell, RawRow
 from services.common.sheets.container import FaultError
 
@@ -47,11 +48,17 @@ def csv_rows(path: Path) -> Iterator[RawRow]:
             text.seek(0)
             for number, record in enumerate(csv.reader(text, delimiter=delimiter), start=1):
                 if number > skip and any(map(str.strip, record)):
-                    yield number, list(record)
+                    yield number, [*map(_as_it_was, record)]
     except UnicodeError:
         raise FaultError("not_utf8") from None
     except csv.Error:
         raise FaultError("cell_too_long") from None
+
+
+def _as_it_was(cell: str) -> str:
+    """Take off the ' that our own files, and careful ones of others, put before what looks like a formula."""
+    text = unguarded(cell)
+    return text if text != cell and guarded(text) == cell else cell
 
 
 def _delimiter(sample: str) -> tuple[str, int]:
