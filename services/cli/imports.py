@@ -36,11 +36,13 @@ from services.cli.lists import (
     show_rest,
     show_unused,
     shown,
+    told_here,
 )
 from services.cli.output import short
 from services.cli.session import Session, StopError, UsageProblemError, command
 from services.cli.status import programme_name
 from services.common.figures import number
+from services.common.sheets import check_size
 from tiendo.catalog.v1 import catalog_service_pb2, import_pb2
 from tiendo.common.v1 import error_reason_pb2
 
@@ -92,6 +94,8 @@ def import_list(
     if register and programme:
         raise UsageProblemError(session.word("screen.common.one_of", choices="--register, --programme"))
     path = opened(session, file)
+    with told_here():
+        check_size(path)
     options = import_pb2.ImportOptions(
         file_name=path.name,
         sheet=sheet,

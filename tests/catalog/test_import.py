@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from google.protobuf.message import Message
 
+from services.catalog.importing import receiving, running
 from services.catalog.importing import report as reporting
-from services.catalog.importing import running
 from services.catalog.wire import service_etag
 from services.common.cells import guarded
 from services.common.sheets import one_line
@@ -435,3 +435,13 @@ async def test_a_file_of_ours_comes_back_without_a_change(tmp_path: Path) -> Non
     assert same.counts == {"unchanged": 5}, same.problems()
     assert contradiction.problems() == [(2, "AMBIGUOUS_ROW", "2")]
     assert (slot.counts, found.naming) == ({"changed": 1}, service_pb2.NAMING_SLOT)
+
+
+async def test_a_list_too_long_is_refused_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One row more than are taken, and none is looked at any further."""
+    monkeypatch.setattr(receiving, "MOST_ROWS", 3)
+    file = workbook(tmp_path / "list.xlsx", [("Tên",), *((f"Mẫu {word}",) for word in "abcd")])
+    async with running_catalog(tmp_path) as catalog:
+        told = await refusal(_whole(catalog.stub.ImportServices(requests(file, register=True))))
+
+    assert told == ("INVALID_ARGUMENT", "TOO_MANY", "file")

@@ -255,7 +255,11 @@ def test_what_was_written_is_read(
     if form == "xlsx":
         found = workbooks.open_rows(workbook(file, rows), "", Look("xlsx", 0))[2]
     else:
-        file.write_text(json_text(rows) if form == "json" else csv_text([[*map(guarded, row)] for row in rows], form), encoding="utf-8", newline="")
+        file.write_text(
+            json_text(rows) if form == "json" else csv_text([[*map(guarded, row)] for row in rows], form),
+            encoding="utf-8",
+            newline="",
+        )
         found = texts.json_rows(file) if form == "json" else texts.csv_rows(file)
 
     cells = {number: [*row, "", "", ""] for number, row in found}

@@ -95,6 +95,7 @@ _COLUMN_OF = {
     "channels": "channel",
     "online_levels": "online_level",
 }
+_TOLD = 200
 _NO_LEVEL = frozenset({"", "khong", "chua cung cap", "con lai", "cung cap thong tin truc tuyen"})
 _SERVICE_WORDS = re.compile(r"^(?:(?:dich vu cong truc tuyen|dich vu cong|dich vu|dvctt|dvc|muc do|muc|level) )+")
 _LEVELS = {
@@ -169,6 +170,9 @@ def entry_of(row: ListRow, defaults: Mapping[str, str]) -> Entry:
     told = tried(lambda: _checked(told, row), told)
     if not (told.display_name or told.procedure_codes or row.text("service") or plan_number or problems):
         problems.append(Refusal(Reason.MISSING_VALUE, "the row has no name; give it one", field=row.place("name")))
+    if problems:
+        # Its text may be of any length; what is told of the row needs no more.
+        told = replace(_BLANK, display_name=told.display_name[:_TOLD])
     cells = (row.place("name"), row.place("code"))
     return Entry(
         row.number, told, spelling(told.display_name), row.text("service"), plan_number, cells, tuple(problems)

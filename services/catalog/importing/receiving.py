@@ -21,6 +21,7 @@ from tiendo.catalog.v1 import import_pb2
 
 MOST_CHUNK_BYTES = 64 * 1024
 MOST_MATCHES = 20_000
+MOST_ROWS = 100_000
 _NEEDED = ("name", "code")
 
 
@@ -53,32 +54,52 @@ class Source:
 @asynccontextmanager
 async def received(requests: AsyncIterator[pb.ImportServicesRequest]) -> AsyncIterator[Received]:
     """Take options and file. Raises Refusal MISSING_VALUE, INVALID_VALUE, TOO_MANY, FILE_UNREADABLE."""
-    options: import_pb2.ImportOptions | None = None
-    size, digest = 0, hashlib.sha256()
     with tempfile.NamedTemporaryFile(prefix="tiendo-list-") as file:
+        options: import_pb2.ImportOptions | None = None
+        size, digest = 0, hashlib.sha256()
+        refused: Refusal | None = None
         async for request in requests:
-            if request.WhichOneof("part") == "options":
-                if options is not None or size:
-                    raise Refusal(Reason.INVALID_VALUE, "comes once, and before the file", field="options")
-                options = _checked(request.options)
-                continue
-            if options is None:
-                raise Refusal(Reason.MISSING_VALUE, "must be the first message", field="options")
-            if len(request.chunk) > MOST_CHUNK_BYTES:
-                raise Refusal(
-                    Reason.INVALID_VALUE,
-                    f"{len(request.chunk)} bytes; at most {MOST_CHUNK_BYTES} in a message",
-                    field="chunk",
-                )
             size += len(request.chunk)
-            if size > MOST_BYTES:
-                raise unreadable("too_large", most=f"{MOST_BYTES // 1024 // 1024} MiB")
+            if refused is not None:
+                # Who is refused while still sending may see its own transport's error instead: hear it out, within reason.
+                if size > 2 * MOST_BYTES:
+                    break
+                continue
+            try:
+                options = _taken(request, options, size)
+            except Refusal as refusal:
+                refused = refusal
+                continue
             digest.update(request.chunk)
-            await asyncio.to_thread(file.write, request.chunk)
+            if request.chunk:
+                await asyncio.to_thread(file.write, request.chunk)
+        if refused is not None:
+            raise refused
         if options is None:
             raise Refusal(Reason.MISSING_VALUE, "must be the first message", field="options")
         file.flush()
         yield Received(options, Path(file.name), digest.hexdigest())
+
+
+def _taken(
+    request: pb.ImportServicesRequest, options: import_pb2.ImportOptions | None, size: int
+) -> import_pb2.ImportOptions:
+    """Check one message of an import, `size` bytes being its file's so far; give the options."""
+    if request.WhichOneof("part") == "options":
+        if options is not None:
+            raise Refusal(Reason.INVALID_VALUE, "comes once, and before the file", field="options")
+        return _checked(request.options)
+    if options is None:
+        raise Refusal(Reason.MISSING_VALUE, "must be the first message", field="options")
+    if len(request.chunk) > MOST_CHUNK_BYTES:
+        raise Refusal(
+            Reason.INVALID_VALUE,
+            f"{len(request.chunk)} bytes; at most {MOST_CHUNK_BYTES} in a message",
+            field="chunk",
+        )
+    if size > MOST_BYTES:
+        raise unreadable("too_large", most=f"{MOST_BYTES // 1024 // 1024} MiB")
+    return options
 
 
 def _checked(options: import_pb2.ImportOptions) -> import_pb2.ImportOptions:
@@ -103,16 +124,24 @@ def _checked(options: import_pb2.ImportOptions) -> import_pb2.ImportOptions:
 
 
 def read_entries(received: Received, day: date, tell: Callable[[int], None]) -> tuple[Source, list[Entry]]:
-    """Read the file, in a thread; `tell` hears how many entries there are so far. Raises Refusal as `read_list` does."""
+    """Read the file, in a thread; `tell` hears how many entries there are. Raises Refusal as `read_list` does, and TOO_MANY."""
     options = received.options
     name = clean(options.file_name, "options.file_name", limit=200, required=True)
-    given, skipped, entries = dict(options.column_map), list[Skipped](), list[Entry]()
+    given, defaults = dict(options.column_map), dict(options.defaults)
+    skipped, entries = list[Skipped](), list[Entry]()
     with read_list(received.path, name, COLUMNS, _NEEDED, given=given, sheet=options.sheet) as (sheet, columns, rows):
         for row in _told(rows, tell):
             if isinstance(row, Skipped):
                 skipped.append(row)
             else:
-                entries.append(entry_of(row, dict(options.defaults)))
+                entries.append(entry_of(row, defaults))
+            if max(len(entries), len(skipped)) > MOST_ROWS:
+                raise Refusal(
+                    Reason.TOO_MANY,
+                    f"more than {MOST_ROWS} rows; split the list",
+                    field="file",
+                    metadata={"limit": str(MOST_ROWS), "count": f"> {MOST_ROWS}"},
+                )
     return Source(name, received.digest, day, sheet, columns, tuple(skipped)), entries
 
 

@@ -27,7 +27,7 @@ from tiendo.catalog.v1 import catalog_service_pb2 as pb
 from tiendo.catalog.v1 import import_pb2
 
 _TELL_SECONDS = 0.25
-_AT_ONCE = 2
+_AT_ONCE = 1
 # A list is prepared outside the transaction, so that it holds the journal's lock for its statements alone. Where others
 # write meanwhile it is prepared again; the last time, and where the rows are few, within the transaction.
 _TURNS = 4
@@ -50,7 +50,7 @@ class _Heard:
 
 
 class Imports:
-    """Answers ImportServices; few files are read at once, for each takes a process of its own."""
+    """Answers ImportServices; one file is read at a time, for it takes a process of its own, and memory."""
 
     def __init__(self, endpoint: Endpoint[State, CatalogWork]) -> None:
         self._endpoint = endpoint

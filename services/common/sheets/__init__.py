@@ -6,7 +6,7 @@ a hostile file ends a child process with limits, not its reader.
 
 from services.common.sheets.cells import Cell, Kind, cell_name, one_line
 from services.common.sheets.columns import UNUSED, Column, Columns, ListRow, Skipped, read_list
-from services.common.sheets.reading import MOST_BYTES, Sheet, read_sheet, unreadable
+from services.common.sheets.reading import MOST_BYTES, Sheet, check_size, read_sheet, unreadable
 
 __all__ = [
     "MOST_BYTES",
@@ -19,6 +19,7 @@ __all__ = [
     "Sheet",
     "Skipped",
     "cell_name",
+    "check_size",
     "one_line",
     "read_list",
     "read_sheet",

@@ -61,14 +61,19 @@ _TEXTS = {
 }
 
 
+def check_size(path: Path) -> None:
+    """Refuse a file that is larger than any that is read. Raises Refusal FILE_UNREADABLE."""
+    if path.stat().st_size > MOST_BYTES:
+        raise unreadable("too_large", most=f"{MOST_BYTES // 1024 // 1024} MiB")
+
+
 @contextmanager
 def read_sheet(path: Path, name: str, sheet: str = "") -> Iterator[Sheet]:
     """Read one sheet of a file; `name` is what its user calls it, `sheet` empty for the first that is visible.
 
     Raises Refusal FILE_UNREADABLE, at once or while the rows are read.
     """
-    if path.stat().st_size > MOST_BYTES:
-        raise unreadable("too_large", most=f"{MOST_BYTES // 1024 // 1024} MiB")
+    check_size(path)
     command = [sys.executable, "-m", _CHILD, str(path.absolute()), name, sheet]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="ascii"

@@ -190,7 +190,8 @@ class CatalogServiceServicer:
         """Takes a list of services from a file: names slots, adds what is new, changes what the list says otherwise. All or
         nothing: where one row is rejected, no row is applied and the report says why. The reply is a stream, for a report has
         a result for each row, which is more than one message may hold, and whoever waits wants to see how far it is. Status:
-        INVALID_ARGUMENT (FILE_UNREADABLE, HEADER_NOT_FOUND) for a file that gives no rows; rejected rows are a report, with OK.
+        INVALID_ARGUMENT (FILE_UNREADABLE, HEADER_NOT_FOUND, TOO_MANY above 100,000 rows) for a file that is not taken at all;
+        rejected rows are a report, with OK.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

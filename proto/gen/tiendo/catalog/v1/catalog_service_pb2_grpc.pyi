@@ -63,7 +63,8 @@ class CatalogServiceStub:
     """Takes a list of services from a file: names slots, adds what is new, changes what the list says otherwise. All or
     nothing: where one row is rejected, no row is applied and the report says why. The reply is a stream, for a report has
     a result for each row, which is more than one message may hold, and whoever waits wants to see how far it is. Status:
-    INVALID_ARGUMENT (FILE_UNREADABLE, HEADER_NOT_FOUND) for a file that gives no rows; rejected rows are a report, with OK.
+    INVALID_ARGUMENT (FILE_UNREADABLE, HEADER_NOT_FOUND, TOO_MANY above 100,000 rows) for a file that is not taken at all;
+    rejected rows are a report, with OK.
     """
     ListEvents: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListEventsRequest, _catalog_service_pb2.ListEventsResponse]
     """Rows of the journal after a sequence, in order, without gaps: the truth for whoever missed something."""
@@ -103,7 +104,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Takes a list of services from a file: names slots, adds what is new, changes what the list says otherwise. All or
     nothing: where one row is rejected, no row is applied and the report says why. The reply is a stream, for a report has
     a result for each row, which is more than one message may hold, and whoever waits wants to see how far it is. Status:
-    INVALID_ARGUMENT (FILE_UNREADABLE, HEADER_NOT_FOUND) for a file that gives no rows; rejected rows are a report, with OK.
+    INVALID_ARGUMENT (FILE_UNREADABLE, HEADER_NOT_FOUND, TOO_MANY above 100,000 rows) for a file that is not taken at all;
+    rejected rows are a report, with OK.
     """
     ListEvents: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListEventsRequest, _catalog_service_pb2.ListEventsResponse]  # type: ignore[assignment]
     """Rows of the journal after a sequence, in order, without gaps: the truth for whoever missed something."""
@@ -212,7 +214,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes a list of services from a file: names slots, adds what is new, changes what the list says otherwise. All or
         nothing: where one row is rejected, no row is applied and the report says why. The reply is a stream, for a report has
         a result for each row, which is more than one message may hold, and whoever waits wants to see how far it is. Status:
-        INVALID_ARGUMENT (FILE_UNREADABLE, HEADER_NOT_FOUND) for a file that gives no rows; rejected rows are a report, with OK.
+        INVALID_ARGUMENT (FILE_UNREADABLE, HEADER_NOT_FOUND, TOO_MANY above 100,000 rows) for a file that is not taken at all;
+        rejected rows are a report, with OK.
         """
 
     @_abc_1.abstractmethod
