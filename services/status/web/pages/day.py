@@ -1,0 +1,42 @@
+"""The day that a page's figures are as of.
+
+Invariant: where none is asked for it is that of the latest report: the calendar makes no figure fresher.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+
+from services.common.dates import PartialDate
+from services.status.storage import State
+from services.status.usecases.asking import Question, completion
+from services.status.web.asked import Asked
+from services.status.web.desk import Desk
+from services.status.web.wording import Words
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day, how it was written or reported, and whether the reader asked for it."""
+
+    day: date
+    text: str
+    asked: bool
+    known_at: str
+
+
+def day_of(desk: Desk, state: State, ask: Asked, words: Words) -> Day:
+    """Give the day that was asked for, else the latest report's, else today. Raises Refusal PROGRAMME_NOT_FOUND."""
+    known_at = words.instant(ask.known_at, seconds=True) if ask.known_at else ""
+    as_of = ask.as_of or latest_report(desk, state, ask)
+    return Day(as_of.last_day(), as_of.show(), ask.as_of is not None, known_at)
+
+
+def latest_report(desk: Desk, state: State, ask: Asked) -> PartialDate:
+    """Give the date of the latest report that was known then, or today where nothing is reported."""
+    today = desk.today()
+
+    def find() -> PartialDate:
+        question = Question(ask.programme, known_at=ask.known_at)
+        return completion(state, question, today).facts_through or PartialDate.of_day(today)
+
+    return desk.shelf.once(state, ("latest", ask.programme, ask.known_at, today), find)
