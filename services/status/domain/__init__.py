@@ -3,6 +3,16 @@
 Invariant: an answer follows from the facts, a day and an instant alone; nothing here reads a clock.
 """
 
+from services.status.domain.attention import (
+    Attention,
+    AttentionKind,
+    Item,
+    Standstill,
+    TargetPassed,
+    attention,
+    standstill,
+)
+from services.status.domain.burn_up import BurnUp, Interval, Point, burn_up
 from services.status.domain.counting import (
     Completion,
     Counts,
@@ -10,9 +20,11 @@ from services.status.domain.counting import (
     GroupBy,
     Outcome,
     Reading,
+    Wanted,
     count,
     count_groups,
     counts_of,
+    listed,
     read,
     tally,
 )
@@ -34,11 +46,14 @@ from services.status.domain.facts import (
     Step,
     StepKind,
 )
-from services.status.domain.history import BEGINNING, Link, ServiceHistory, standing
+from services.status.domain.history import BEGINNING, Link, ServiceHistory, certain_of, standing
 
 __all__ = [
     "BEGINNING",
     "EVERYTHING",
+    "Attention",
+    "AttentionKind",
+    "BurnUp",
     "CheckReport",
     "Completion",
     "Condition",
@@ -49,10 +64,13 @@ __all__ = [
     "Evidence",
     "Group",
     "GroupBy",
+    "Interval",
+    "Item",
     "Link",
     "LinkReport",
     "OnlineLevel",
     "Outcome",
+    "Point",
     "Programme",
     "ProgrammeVersion",
     "Provenance",
@@ -60,12 +78,20 @@ __all__ = [
     "ServiceHistory",
     "ServiceVersion",
     "Stage",
+    "Standstill",
     "Step",
     "StepKind",
+    "TargetPassed",
+    "Wanted",
+    "attention",
+    "burn_up",
+    "certain_of",
     "count",
     "count_groups",
     "counts_of",
+    "listed",
     "read",
     "standing",
+    "standstill",
     "tally",
 ]

@@ -5,7 +5,7 @@ reported, so these six sum to `planned`; stages and conditions each sum to `list
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import IntEnum, auto
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from services.common.dates import PartialDate
 from services.common.text import sort_key
 from services.status.domain.facts import EVERYTHING, Condition, Programme, ProgrammeVersion, ServiceVersion, Stage
-from services.status.domain.history import BEGINNING, ServiceHistory, latest_date
+from services.status.domain.history import BEGINNING, ServiceHistory, certain_of, latest_date
 
 
 class Outcome(IntEnum):
@@ -34,6 +34,10 @@ class Reading(NamedTuple):
     outcome: Outcome
     stage: Stage
     condition: Condition
+
+
+Wanted = Callable[[ServiceHistory, ServiceVersion, Reading], bool]
+"""Which services a question is about, by what is known of each on the day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,9 @@ class Group:
     counts: Counts
 
 
-_COMPLETED = (Stage.INTEGRATED, Condition.ACTIVE)
+COMPLETED = (Stage.INTEGRATED, Condition.ACTIVE)
+"""The state that counts as completed."""
+
 _BY_CONDITION = {Condition.SUSPENDED: Outcome.SUSPENDED, Condition.WITHDRAWN: Outcome.WITHDRAWN}
 _UNREPORTED = Reading(Outcome.NOT_REPORTED, *BEGINNING)
 
@@ -92,25 +98,21 @@ def _read(
     chain = history.chain_at(known_at)
     if not chain and not history.check_reports:
         return _UNREPORTED, None
-    # Steps happen in order, so one that is certain makes those before it certain too, and only a run of steps right
-    # after the last certain one may have happened as well.
-    certain = len(chain)
-    while certain and chain[certain - 1].certain > day:
-        certain -= 1
-    possible = certain
+    # Steps happen in order, so only a run of them right after the last certain one may have happened as well.
+    possible = certain = certain_of(chain, day)
     while possible < len(chain) and chain[possible].effective.possible_from(start) <= day:
         possible += 1
     through = chain[certain - 1].through if certain else None
     stage, condition = chain[certain - 1].state if certain else BEGINNING
-    readings = {(stage, condition) == _COMPLETED}
-    readings.update(link.state == _COMPLETED for link in chain[certain:possible])
+    readings = {(stage, condition) == COMPLETED}
+    readings.update(link.state == COMPLETED for link in chain[certain:possible])
     if readings == {True}:
         outcome = Outcome.COMPLETED
     elif len(readings) == 2:
         outcome = Outcome.UNCERTAIN
     elif condition in _BY_CONDITION:
         outcome = _BY_CONDITION[condition]
-    elif certain or history.checked_on(day, known_at):
+    elif certain or history.checks_on(day, known_at):
         outcome = Outcome.IN_PROGRESS
     else:
         outcome = Outcome.NOT_REPORTED
@@ -128,19 +130,42 @@ def read(history: ServiceHistory, day: date, known_at: datetime, start: date | N
 
 
 def _listed(
-    programme_id: str, services: Iterable[ServiceHistory], as_of: date, known_at: datetime, start: date | None
-) -> Iterator[tuple[ServiceVersion, Reading, PartialDate | None]]:
+    programme_id: str,
+    services: Iterable[ServiceHistory],
+    as_of: date,
+    known_at: datetime,
+    start: date | None,
+    wanted: Wanted | None = None,
+) -> Iterator[tuple[ServiceHistory, ServiceVersion, Reading, PartialDate | None]]:
     for history in services:
         version = history.version_at(known_at)
         if version and version.counted_by(programme_id):
-            yield version, *_read(history, as_of, known_at, start)
+            reading, through = _read(history, as_of, known_at, start)
+            if wanted is None or wanted(history, version, reading):
+                yield history, version, reading, through
+
+
+def listed(
+    programme: Programme,
+    services: Iterable[ServiceHistory],
+    as_of: date,
+    known_at: datetime = EVERYTHING,
+    wanted: Wanted | None = None,
+) -> Iterator[tuple[ServiceHistory, ServiceVersion, Reading]]:
+    """Give the services that `count` counts, each as the catalog had it at `known_at` and with what is known of it.
+
+    Raises Refusal like `count`, when the first one is asked for.
+    """
+    start = programme.as_known(known_at).first_day()
+    for history, version, reading, _ in _listed(programme.id, services, as_of, known_at, start, wanted):
+        yield history, version, reading
 
 
 def tally(
     programme_id: str, services: Iterable[ServiceHistory], as_of: date, known_at: datetime, start: date | None
 ) -> Counter[Reading]:
     """Give how many of the services the programme counts have each reading."""
-    return Counter(reading for _, reading, _ in _listed(programme_id, services, as_of, known_at, start))
+    return Counter(reading for _, _, reading, _ in _listed(programme_id, services, as_of, known_at, start))
 
 
 def counts_of(readings: Counter[Reading], unfilled: int = 0) -> Counts:
@@ -177,22 +202,28 @@ def counts_of(readings: Counter[Reading], unfilled: int = 0) -> Counts:
 
 
 def count(
-    programme: Programme, services: Iterable[ServiceHistory], as_of: date, known_at: datetime = EVERYTHING
+    programme: Programme,
+    services: Iterable[ServiceHistory],
+    as_of: date,
+    known_at: datetime = EVERYTHING,
+    wanted: Wanted | None = None,
 ) -> Completion:
     """Count the programme's services on `as_of`, by what was recorded up to `known_at`.
 
     `services` may hold others than the programme's. The plan and who is in it are as known at `known_at` too; the
-    catalog sees to it that a plan never has more members than places. Retired services count like any other.
+    catalog sees to it that a plan never has more members than places. Retired services count like any other. With
+    `wanted` only those services are counted that it lets through, and they are what is planned.
     Raises Refusal PROGRAMME_NOT_FOUND when the programme was not known at `known_at`.
     """
     version = programme.as_known(known_at)
     readings: Counter[Reading] = Counter()
     through: PartialDate | None = None
-    for _, reading, latest in _listed(programme.id, services, as_of, known_at, version.first_day()):
+    for _, _, reading, latest in _listed(programme.id, services, as_of, known_at, version.first_day(), wanted):
         readings[reading] += 1
         if latest is not None and latest != through:
             through = latest_date(through, latest)
-    return Completion(counts_of(readings, version.planned - readings.total()), through, version)
+    unfilled = 0 if wanted else version.planned - readings.total()
+    return Completion(counts_of(readings, unfilled), through, version)
 
 
 def _keys(by: GroupBy, version: ServiceVersion, reading: Reading, as_of: date) -> Iterable[str]:
@@ -212,6 +243,7 @@ def count_groups(
     services: Iterable[ServiceHistory],
     as_of: date,
     known_at: datetime = EVERYTHING,
+    wanted: Wanted | None = None,
     *,
     by: GroupBy,
 ) -> tuple[Group, ...]:
@@ -222,12 +254,12 @@ def count_groups(
     """
     version = programme.as_known(known_at)
     groups: defaultdict[str, Counter[Reading]] = defaultdict(Counter)
-    listed = 0
-    for service, reading, _ in _listed(programme.id, services, as_of, known_at, version.first_day()):
-        listed += 1
+    number = 0
+    for _, service, reading, _ in _listed(programme.id, services, as_of, known_at, version.first_day(), wanted):
+        number += 1
         for key in _keys(by, service, reading, as_of):
             groups[key][reading] += 1
-    not_known = counts_of(groups.pop("", Counter()), version.planned - listed)
+    not_known = counts_of(groups.pop("", Counter()), 0 if wanted else version.planned - number)
     ordered = sorted(groups, key=lambda key: (Stage[key] if by is GroupBy.STAGE else sort_key(key), key))
     known = [Group(key, not_known=False, counts=counts_of(groups[key])) for key in ordered]
     return (*known, Group("", not_known=True, counts=not_known)) if not_known.planned else tuple(known)

@@ -61,6 +61,14 @@ class Link:
         return self.stage, self.condition
 
 
+def certain_of(chain: Sequence[Link], day: date) -> int:
+    """Give how many of the steps that stand are certain on the day: they happen in order, so each makes those before so."""
+    certain = len(chain)
+    while certain and chain[certain - 1].certain > day:
+        certain -= 1
+    return certain
+
+
 def _link(before: Link | None, step: Step, effective: EffectiveDate, recorded: datetime) -> Link:
     stage, condition = before.state if before else BEGINNING
     return Link(
@@ -141,20 +149,20 @@ class ServiceHistory:
         latest = {report.portal: report for report in self.link_reports if report.recorded <= known_at}
         return {portal: report for portal, report in latest.items() if report.uri}
 
-    def checked_on(self, day: date, known_at: datetime) -> bool:
-        """Whether on that day something certain was known of a connection check, by what was known at `known_at`.
+    def checks_on(self, day: date, known_at: datetime) -> dict[str, CheckReport]:
+        """Give how each connection check certainly stood on that day, by what was known at `known_at`.
 
         A check set back to UNKNOWN takes its earlier reports with it.
         """
-        certain: dict[str, bool] = {}
+        certain: dict[str, CheckReport] = {}
         for report in self.check_reports:
             if report.recorded > known_at:
                 break
             if report.effective is None:
-                certain[report.check] = False
+                certain.pop(report.check, None)
             elif report.effective.certain_from(report.recorded) <= day:
-                certain[report.check] = True
-        return any(certain.values())
+                certain[report.check] = report
+        return certain
 
     def with_version(self, version: ServiceVersion) -> "ServiceHistory":
         """Give the history with one more version of the catalog's."""

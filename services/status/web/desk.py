@@ -66,4 +66,4 @@ class Desk:
 def data_reference(state: State) -> str:
     """Give the one code at the foot of a page: with it the figures can be asked for again, and told apart from later ones."""
     places = [(source, state.checkpoint(source)) for source in SOURCES]
-    return "-".join(Revision(source, place.epoch, place.sequence).encode() for source, place in places if place.epoch)
+    return " · ".join(Revision(source, place.epoch, place.sequence).encode() for source, place in places if place.epoch)

@@ -1,0 +1,246 @@
+"""What holds a programme up: which services want attention, why, since when, and the command that mends it.
+
+Invariant: an item follows from a report. A service of which nothing but its selection is known is never one, nor is one
+that left the plan or whose procedure was abolished.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import IntEnum
+
+from services.common.dates import EffectiveDate, PartialDate
+from services.status.domain.counting import Outcome, Reading, counts_of, listed
+from services.status.domain.facts import (
+    EVERYTHING,
+    Condition,
+    Programme,
+    ProgrammeVersion,
+    ServiceVersion,
+    Stage,
+    StepKind,
+)
+from services.status.domain.history import BEGINNING, Link, ServiceHistory, certain_of
+
+
+class AttentionKind(IntEnum):
+    """Why a service wants attention; the numbers are those of tiendo.status.v1.AttentionKind."""
+
+    BLOCKED = 1
+    SUSPENDED = 2
+    REVERTED = 3
+    CHECK_FAILED = 4
+    UNREACHABLE = 5
+    OVERDUE = 6
+    STALLED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One service and one reason.
+
+    `days` are whole ones from the last day of `since` to the day asked about; `actor` is empty for what follows from
+    the calendar, `allowed_days` 0 but for STALLED. `command` holds `…` where a person fills something in.
+    """
+
+    kind: AttentionKind
+    service: str
+    alias: str
+    display_name: str
+    plan_number: int
+    stage: Stage
+    condition: Condition
+    since: EffectiveDate | None
+    days: int
+    reason: str
+    actor: str
+    agency: str
+    check: str = ""
+    portal: str = ""
+    detail: str = ""
+    allowed_days: int = 0
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPassed:
+    """The target date has passed; nobody knows that it was missed while services are not reported."""
+
+    target: PartialDate
+    planned: int
+    completed: int
+    not_reported: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """The items in their order, how many services each kind has, and how many are not reported."""
+
+    items: tuple[Item, ...]
+    counts: Mapping[AttentionKind, int]
+    not_reported: int
+    target_passed: TargetPassed | None
+    programme: ProgrammeVersion
+
+
+@dataclass(frozen=True, slots=True)
+class _Cause:
+    """Why, apart from which service."""
+
+    kind: AttentionKind
+    since: EffectiveDate
+    command: str
+    reason: str = ""
+    actor: str = ""
+    check: str = ""
+    allowed_days: int = 0
+
+
+_CLEARED_BY = {Condition.BLOCKED: "unblock", Condition.SUSPENDED: "resume"}
+
+
+@dataclass(frozen=True, slots=True)
+class Standstill:
+    """Nothing has moved for longer than the stage allows: since when, after which step (0: a check), and the limit."""
+
+    since: EffectiveDate
+    transition: int
+    allowed_days: int
+
+
+def attention(
+    programme: Programme,
+    services: Iterable[ServiceHistory],
+    as_of: date,
+    known_at: datetime = EVERYTHING,
+    *,
+    allowed_days: Mapping[Stage, int],
+) -> Attention:
+    """Give what wants attention on `as_of`, by what was recorded up to `known_at`.
+
+    `allowed_days` says of each stage after how many days without a certain step a service stalls. Items go by kind,
+    then longest first, then by service. Raises Refusal PROGRAMME_NOT_FOUND like `count`.
+    """
+    version = programme.as_known(known_at)
+    readings: Counter[Reading] = Counter()
+    counts = dict.fromkeys(AttentionKind, 0)
+    items: list[Item] = []
+    overdue = version.target if version.target and version.target.last_day() < as_of else None
+    for history, service, reading in listed(programme, services, as_of, known_at):
+        readings[reading] += 1
+        if reading.outcome in {Outcome.NOT_REPORTED, Outcome.WITHDRAWN} or service.retired:
+            continue
+        chain = history.chain_at(known_at)
+        certain = chain[: certain_of(chain, as_of)]
+        causes = list(_causes(history, certain, reading, as_of, known_at, overdue, allowed_days))
+        for kind in {cause.kind for cause in causes}:
+            counts[kind] += 1
+        items += (_item(cause, history, service, reading, as_of, programme.id) for cause in causes)
+    items.sort(key=sort_key)
+    total = counts_of(readings, version.planned - readings.total())
+    passed = None
+    if overdue and total.completed < total.planned:
+        passed = TargetPassed(overdue, total.planned, total.completed, total.not_reported)
+    return Attention(tuple(items), counts, total.not_reported, passed, version)
+
+
+def sort_key(item: Item) -> tuple[int, int, str, str, str]:
+    """Give the place of an item among all; no two are equal."""
+    return int(item.kind), -item.days, item.service, item.check, item.portal
+
+
+def _causes(
+    history: ServiceHistory,
+    certain: tuple[Link, ...],
+    reading: Reading,
+    as_of: date,
+    known_at: datetime,
+    overdue: PartialDate | None,
+    allowed_days: Mapping[Stage, int],
+) -> Iterator[_Cause]:
+    service = history.id
+    if reading.condition in {Condition.BLOCKED, Condition.SUSPENDED}:
+        step = next(link for link in reversed(certain) if link.step.condition)
+        kind, verb = AttentionKind[reading.condition.name], _CLEARED_BY[reading.condition]
+        command = f"tiendo integration {verb} {service} --date …"
+        yield _Cause(kind, step.effective, command, step.step.reason, step.step.actor)
+    if back := _went_back(certain):
+        step, stage = back
+        command = f"tiendo integration advance {service} --to {stage.name} --date …"
+        yield _Cause(AttentionKind.REVERTED, step.effective, command, step.step.reason, step.step.actor)
+    for check, report in history.checks_on(as_of, known_at).items():
+        if report.state == "FAILED" and report.effective:
+            command = f"tiendo integration check {service} {check} PASSED --date …"
+            yield _Cause(AttentionKind.CHECK_FAILED, report.effective, command, actor=report.actor, check=check)
+    if overdue and reading.outcome in {Outcome.IN_PROGRESS, Outcome.SUSPENDED}:
+        command = f"tiendo integration advance {service} --to INTEGRATED --date …"
+        yield _Cause(AttentionKind.OVERDUE, EffectiveDate(overdue), command)
+    if still := standstill(history, reading, as_of, known_at, allowed_days=allowed_days):
+        command = f"tiendo integration advance {service} --to … --date …"
+        yield _Cause(AttentionKind.STALLED, still.since, command, allowed_days=still.allowed_days)
+
+
+def _went_back(certain: Sequence[Link]) -> tuple[Link, Stage] | None:
+    """Give the last step back, and the stage to reach again, unless it was reached since."""
+    back: tuple[Link, Stage] | None = None
+    stage = BEGINNING[0]
+    for link in certain:
+        if link.step.kind is StepKind.REVERTED:
+            back = link, max(stage, back[1]) if back else stage
+        elif back and link.stage >= back[1]:
+            back = None
+        stage = link.stage
+    return back
+
+
+def standstill(
+    history: ServiceHistory,
+    reading: Reading,
+    day: date,
+    known_at: datetime = EVERYTHING,
+    *,
+    allowed_days: Mapping[Stage, int],
+) -> Standstill | None:
+    """Tell whether a service that is ACTIVE and in progress has had no certain step for longer than its stage allows.
+
+    Where only connection checks are reported, the latest of their dates is what counts.
+    """
+    if reading.outcome is not Outcome.IN_PROGRESS or reading.condition is not Condition.ACTIVE:
+        return None
+    chain = history.chain_at(known_at)
+    certain = certain_of(chain, day)
+    if certain:
+        since, transition = chain[certain - 1].effective, chain[certain - 1].step.number
+    else:
+        dates = [report.effective for report in history.checks_on(day, known_at).values() if report.effective]
+        since, transition = max(dates, key=lambda one: one.date.last_day()), 0
+    allowed = allowed_days[reading.stage]
+    return Standstill(since, transition, allowed) if _days(since, day) > allowed else None
+
+
+def _days(since: EffectiveDate, day: date) -> int:
+    # What is certain since it was told may have a period that is not over yet.
+    return max((day - since.date.last_day()).days, 0)
+
+
+def _item(
+    cause: _Cause, history: ServiceHistory, service: ServiceVersion, reading: Reading, as_of: date, programme_id: str
+) -> Item:
+    return Item(
+        kind=cause.kind,
+        service=history.id,
+        alias=service.alias,
+        display_name=service.display_name,
+        plan_number=dict(service.memberships)[programme_id],
+        stage=reading.stage,
+        condition=reading.condition,
+        since=cause.since,
+        days=_days(cause.since, as_of),
+        reason=cause.reason,
+        actor=cause.actor,
+        agency=service.agency_on(as_of),
+        check=cause.check,
+        allowed_days=cause.allowed_days,
+        command=cause.command,
+    )

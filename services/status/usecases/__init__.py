@@ -1,0 +1,30 @@
+"""What status does: fold source rows and tell their progress, answer what is asked of a state, rebuild.
+
+Invariant: writing goes through a working set that the writer gives; an answer comes from one state alone.
+"""
+
+from services.status.usecases.asking import Answer, Question, completion, latest_report_day, parse_filter
+from services.status.usecases.following import (
+    MovedOnError,
+    decode,
+    find_progress,
+    follow_source,
+    read_checkpoints,
+    read_progress,
+    rebuild,
+)
+
+__all__ = [
+    "Answer",
+    "MovedOnError",
+    "Question",
+    "completion",
+    "decode",
+    "find_progress",
+    "follow_source",
+    "latest_report_day",
+    "parse_filter",
+    "read_checkpoints",
+    "read_progress",
+    "rebuild",
+]

@@ -1,0 +1,110 @@
+"""What is asked of a state: the same question gives the same numbers to calls, pages and files.
+
+Invariant: an answer comes from one state, and is kept with it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from services.common import filters
+from services.common.dates import PartialDate
+from services.common.filters import FilterField
+from services.common.text import fold
+from services.status.domain import (
+    EVERYTHING,
+    Condition,
+    Counts,
+    Group,
+    GroupBy,
+    Outcome,
+    ProgrammeVersion,
+    Reading,
+    ServiceHistory,
+    ServiceVersion,
+    Stage,
+    Wanted,
+    count,
+    count_groups,
+)
+from services.status.storage import State
+
+_Listed = tuple[ServiceHistory, ServiceVersion, Reading]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """How complete a programme is: as of which day (None: today), as known when (None: now), of which services."""
+
+    programme_id: str
+    as_of: PartialDate | None = None
+    known_at: datetime | None = None
+    filter: str = ""
+    by: GroupBy | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The counts, their parts where these were asked for, what they are as of, and the programme as known then."""
+
+    total: Counts
+    groups: tuple[Group, ...]
+    as_of: PartialDate
+    facts_through: PartialDate | None
+    programme: ProgrammeVersion
+
+
+def completion(state: State, question: Question, today: date) -> Answer:
+    """Count what is asked; `today` is the Vietnam day. Raises Refusal PROGRAMME_NOT_FOUND and those of `parse_filter`."""
+    programme = state.model.programme(question.programme_id)
+    services = state.model.services.values()
+    as_of = question.as_of or PartialDate.of_day(today)
+    day, known_at = as_of.last_day(), question.known_at or EVERYTHING
+    wanted = parse_filter(question.filter, day)
+    counted = count(programme, services, day, known_at, wanted)
+    groups = count_groups(programme, services, day, known_at, wanted, by=question.by) if question.by else ()
+    return Answer(counted.total, groups, as_of, counted.facts_through, counted.programme)
+
+
+def latest_report_day(state: State, programme_id: str, today: date) -> PartialDate:
+    """Give what screens show a figure as of when no date is asked: the latest report's date, today where none is dated.
+
+    Raises Refusal PROGRAMME_NOT_FOUND.
+    """
+    return completion(state, Question(programme_id), today).facts_through or PartialDate.of_day(today)
+
+
+def parse_filter(text: str, as_of: date) -> Wanted | None:
+    """Read which services are meant, an AIP-160 text; None for all of them. `as_of` says whose agency is meant.
+
+    Fields: `field`, `agency`, `level`, `audience`, `naming`, `stage`, `condition`, `outcome`, and `text`, which looks for
+    the beginnings of words of name and code. Raises Refusal INVALID_FILTER, UNKNOWN_FIELD, UNKNOWN_VALUE.
+    """
+    if not text.strip():
+        return None
+    matches = filters.parse_filter(text, _fields(as_of))
+    return lambda history, version, reading: matches((history, version, reading))
+
+
+def _fields(as_of: date) -> dict[str, FilterField[_Listed]]:
+    def folded(*values: str) -> list[str]:
+        return [fold(value) for value in values if value]
+
+    return {
+        "field": FilterField(lambda one: folded(one[1].field), fold=True),
+        "agency": FilterField(lambda one: folded(one[1].agency_on(as_of)), fold=True),
+        "level": FilterField(lambda one: folded(*one[1].levels), fold=True),
+        "audience": FilterField(lambda one: folded(*one[1].audiences), fold=True),
+        "naming": FilterField(lambda one: ["NAMED" if one[1].display_name else "SLOT"], frozenset({"SLOT", "NAMED"})),
+        "stage": FilterField(lambda one: [one[2].stage.name], frozenset(Stage.__members__)),
+        "condition": FilterField(lambda one: [one[2].condition.name], frozenset(Condition.__members__)),
+        "outcome": FilterField(lambda one: [one[2].outcome.name], frozenset(Outcome.__members__)),
+        "text": FilterField(lambda one: [fold(" ".join(_words(*one)))], fold=True, words=True),
+    }
+
+
+def _words(history: ServiceHistory, version: ServiceVersion, _: Reading) -> Iterator[str]:
+    """Give what the catalog's search looks in."""
+    yield from (version.display_name, version.english_gloss, version.field, version.alias, history.id)
+    yield from (code for code, _, _ in version.codes)
+    yield from (str(number) for _, number in version.memberships if number)
