@@ -6,6 +6,7 @@ Invariant: the only module that knows all the others; nothing is opened before `
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from services.common.config import Settings
 from services.common.journal import utc_now
@@ -17,6 +18,7 @@ from services.status.consumers import Feeds
 from services.status.rpc import Rpc
 from services.status.storage import State, StatusWork
 from services.status.watch import JOURNAL, Watches
+from services.status.web import Desk, Website, build_app
 from tiendo.status.v1 import status_service_pb2
 
 DESCRIPTOR = status_service_pb2.DESCRIPTOR.services_by_name["StatusService"]
@@ -70,11 +72,36 @@ def build(
     return runtime, rpc, peers
 
 
+def website(runtime: Runtime[State, StatusWork], rpc: Rpc, shared: Settings, own: StatusSettings) -> Website | None:
+    """Wire the pages; None where none are wanted."""
+    if own.web_port is None:
+        return None
+    desk = Desk(
+        live=runtime.live,
+        watches=rpc.watches,
+        find_progress=partial(usecases.find_progress, runtime.engine),
+        feeds=rpc.feeds,
+        clock=runtime.clock,
+        default_programme=shared.default_programme,
+        stopping=runtime.stopping,
+        allowed_days=own.allowed_days,
+    )
+    return Website(build_app(desk), shared.host, own.web_port, reuse_port=shared.reuse_port)
+
+
 async def serve(shared: Settings, own: StatusSettings, stopping: asyncio.Event) -> None:
     """Serve until `stopping` is set. Raises SchemaError, PortTakenError."""
     runtime, rpc, peers = build(shared, own)
+    site = website(runtime, rpc, shared, own)
+    jobs = [site.run(runtime.stopping)] if site else []
     try:
-        await runtime.serve(stopping, descriptor=DESCRIPTOR, rpc=rpc, feeds=list(rpc.feeds.values()))
+        if site:
+            site.listen()
+        await runtime.serve(stopping, descriptor=DESCRIPTOR, rpc=rpc, feeds=list(rpc.feeds.values()), jobs=jobs)
     finally:
+        for job in jobs:
+            job.close()
+        if site:
+            site.close()
         for peer in peers.values():
             await peer.close()

@@ -90,7 +90,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.environment.globals["asset"] = self.assets.address
+        self.environment.globals |= {"asset": self.assets.address, "reports": False}
 
     def endpoint(self, template: str, show: Show) -> Callable[[Request], Awaitable[Response]]:
         """Give the endpoint of a page."""
@@ -113,7 +113,7 @@ class Pages:
                 return await self.refused(request, refusal)
             except HTTPException:
                 raise
-            except Exception as failure:  # noqa: BLE001 (the last to see it)
+            except Exception as failure:
                 if may_pass(failure):
                     log.error("database unavailable", path=request.url.path, **described(failure))
                     return await self.refused(request, Refusal(Reason.DATABASE_UNAVAILABLE, "is away"))

@@ -27,6 +27,8 @@ class Kept:
         task = tasks.get(asked)
         if task is None:
             task = tasks[asked] = asyncio.create_task(asyncio.to_thread(make))
-            task.add_done_callback(lambda done: tasks.pop(asked, None) if done.cancelled() or done.exception() else None)
+            task.add_done_callback(
+                lambda done: tasks.pop(asked, None) if done.cancelled() or done.exception() else None
+            )
         answer: T = await asyncio.shield(task)
         return answer

@@ -159,9 +159,7 @@ def since(row: Row, as_of: date, known_at: datetime = EVERYTHING) -> EffectiveDa
 def live_on_ministry_portal(rows: list[Row]) -> int:
     """Count the services that are surely on the Ministry portal on the day: the complete ones are among them."""
     off = {domain.Condition.SUSPENDED, domain.Condition.WITHDRAWN}
-    return sum(
-        row.reading.stage >= Stage.LIVE_ON_MINISTRY_PORTAL and row.reading.condition not in off for row in rows
-    )
+    return sum(row.reading.stage >= Stage.LIVE_ON_MINISTRY_PORTAL and row.reading.condition not in off for row in rows)
 
 
 def _plan_number(version: ServiceVersion, programme_id: str) -> int:

@@ -69,7 +69,7 @@ class Website:
             raise PortTakenError(
                 f"port {self._asked} on {self._host} cannot be listened on ({failure.strerror}); set {SETTING}"
             ) from failure
-        listening.setblocking(False)  # noqa: FBT003 (a socket takes it by position only)
+        listening.setblocking(False)
         self._socket, self.port = listening, int(listening.getsockname()[1])
 
     async def run(self, stopping: asyncio.Event) -> None:

@@ -56,7 +56,7 @@ class Words:
 
     def effective(self, value: EffectiveDate | None) -> str:
         """Show when something happened, in a column."""
-        return figures.NOTHING if value is None else value.show(self.lang)
+        return figures.NOTHING if value is None else value.show("vi" if self.lang is Lang.VI else "en")
 
     def within(self, value: PartialDate) -> str:
         """Say in a sentence which period is meant: "trong năm 2022"."""

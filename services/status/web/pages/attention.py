@@ -8,7 +8,8 @@ from typing import Any
 
 from services.common.figures import NOTHING
 from services.status.domain import EVERYTHING
-from services.status.domain.attention import AttentionKind, Item, attention as find
+from services.status.domain.attention import AttentionKind, Item
+from services.status.domain.attention import attention as find
 from services.status.storage import State
 from services.status.web.asked import Asked
 from services.status.web.desk import Desk, data_reference
@@ -73,7 +74,8 @@ async def attention(desk: Desk, ask: Asked, words: Words) -> dict[str, Any]:
         "page": "attention",
         "groups": groups,
         "passed": text,
-        "not_reported": answer.not_reported and words("page.attention_not_reported", number=words.number(answer.not_reported)),
+        "not_reported": answer.not_reported
+        and words("page.attention_not_reported", number=words.number(answer.not_reported)),
         "as_of": (ask.as_of.show() if ask.as_of else f"{desk.today():%d/%m/%Y}"),
         "asked": ask.as_of is not None,
         "known_at": words.instant(ask.known_at, seconds=True) if ask.known_at else "",

@@ -41,7 +41,7 @@ class Event:
 
 def event_view(event: events_pb2.ProgressEvent, words: Words) -> Event:
     """Word a progress event; of a kind this version does not know its number is shown."""
-    kind = EventKind(event.kind) if event.kind in set(EventKind) else None
+    kind = EventKind(event.kind) if int(event.kind) in set(EventKind) else None
     key = f"event.{kind.type}" if kind else ""
     what = words(key, percent=event.milestone_percent) if key in keys() else str(int(event.kind))
     detail = []

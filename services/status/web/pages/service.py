@@ -113,9 +113,7 @@ async def service(desk: Desk, ask: Asked, words: Words, service_id: str) -> dict
     return {"page": "service", "view": view, "reference": data_reference(state)}
 
 
-def _view(
-    desk: Desk, state: State, ask: Asked, words: Words, history: ServiceHistory, version: ServiceVersion
-) -> View:
+def _view(desk: Desk, state: State, ask: Asked, words: Words, history: ServiceHistory, version: ServiceVersion) -> View:
     day, known_at = day_of(desk, state, ask, words), ask.known_at or EVERYTHING
     programme = state.model.programme(ask.programme).as_known(known_at)
     reading = domain.read(history, day.day, known_at, programme.first_day())
@@ -205,11 +203,11 @@ def _entries(entries: list[domain.Entry], words: Words) -> Iterator[Entry]:
         mark, struck = "", False
         if isinstance(entry, Correction):
             target = by_number.get(entry.target)
-            was = target.effective.show(words.lang) if isinstance(target, Step) else NOTHING
+            was = words.effective(target.effective if isinstance(target, Step) else None)
             what = words("page.entry_annuls" if entry.annul else "page.entry_redates", number=entry.target, date=was)
             date = words.effective(entry.effective)
         else:
-            date = entry.effective.show(words.lang)
+            date = words.effective(entry.effective)
             what = words(f"event.service.{entry.kind.name.lower()}")
             if entry.kind in _MOVES and entry.stage:
                 what = f"{words.stage(stage)} → {words.stage(entry.stage)}"

@@ -144,11 +144,13 @@ def _choices(rows: list[Row], wanted: Wanted, day: Day, words: Words) -> dict[st
         "field": values(wanted.field, {row.version.field for row in rows}, "field"),
         "agency": values(wanted.agency, {row.version.agency_on(day.day) for row in rows}, "agency"),
         "level": values(wanted.level, {level for row in rows for level in row.version.levels or ("",)}, "level"),
-        "naming": choices(
-            wanted.naming, [("NAMED", words("naming.NAMED")), ("SLOT", words("page.naming_slot"))]
-        ),
+        "naming": choices(wanted.naming, [("NAMED", words("naming.NAMED")), ("SLOT", words("page.naming_slot"))]),
         "sort": choices(
             ("-" if wanted.down else "") + wanted.sort,
-            [(f"{down}{sort}", words(f"page.sort_{'down_' if down else ''}{sort}")) for sort in listing.SORTS for down in ("", "-")],
+            [
+                (f"{down}{sort}", words(f"page.sort_{'down_' if down else ''}{sort}"))
+                for sort in listing.SORTS
+                for down in ("", "-")
+            ],
         ),
     }
