@@ -61,8 +61,8 @@ def burn_up_svg(
     """Draw the chart; `label` says in words what it shows. On paper it brings its own colours, on a page the page's hold."""
     frame = _frame(data, ahead, width, height)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" aria-label={quoteattr(label)} '
-        f'viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" aria-label={quoteattr(label)}',
+        f' viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
         _PAPER_STYLE if paper else "",
         *_silence(frame, data, ahead, lang),
         *_axes(frame, lang),
@@ -92,11 +92,10 @@ def _axes(frame: _Frame, lang: Lang) -> Iterator[str]:
         y = frame.y(value)
         yield _line("axis" if value == 0 else "grid", (_LEFT, y), (frame.width - _RIGHT, y))
         yield _text((_LEFT - 8, y + 4), number(value, lang), "end")
-    months = _months(frame)
-    for month in months:
+    for month in _months(frame):
         x = frame.x(month)
         yield _line("axis", (x, frame.y(0)), (x, frame.y(0) + 4))
-        anchor = "start" if x < _LEFT + _LABEL_WIDTH / 2 else "middle" if x < frame.width - _LABEL_WIDTH / 2 else "end"
+        anchor = "start" if x < _LABEL_WIDTH / 2 else "middle" if x < frame.width - _LABEL_WIDTH / 2 else "end"
         yield _text((x, frame.height - 8), f"{month:%m/%Y}", anchor)
 
 
@@ -135,7 +134,13 @@ def _silence(frame: _Frame, data: BurnUp, ahead: Forecast | None, lang: Lang) ->
         return
     x, end = frame.x(begin), frame.x(frame.last)
     yield f'<rect class="silent" x="{x:.1f}" y="{_TOP}" width="{end - x:.1f}" height="{frame.y(0) - _TOP:.1f}"/>'
-    yield _text(((x + end) / 2, frame.y(0) - 12), word("page.chart_silent", lang), "middle")
+    text = escape(word("page.chart_silent", lang))
+    if end - x >= 2 * _LABEL_WIDTH:
+        yield _text(((x + end) / 2, frame.y(0) - 12), text, "middle")
+    else:
+        middle = (x + end) / 2 + 4, (frame.y(0) + _TOP) / 2 + 30
+        place = f'x="{middle[0]:.1f}" y="{middle[1]:.1f}" transform="rotate(-90 {middle[0]:.1f} {middle[1]:.1f})"'
+        yield f'<text {place} text-anchor="middle">{text}</text>'
 
 
 def _actual(frame: _Frame, data: BurnUp, lang: Lang) -> Iterator[str]:

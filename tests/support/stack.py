@@ -77,6 +77,7 @@ class Stack:
             "TIENDO_LOG_FORMAT": "json",
             "TIENDO_COMPARE_SECONDS": "1",
             "TIENDO_TRACE_RATIO": "0",
+            "TIENDO_STATUS_WEB_PORT": "",
         }
         for service, port in self.ports.items():
             settings[f"TIENDO_{service.upper()}_PORT"] = str(port)

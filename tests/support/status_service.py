@@ -29,7 +29,7 @@ NO_BROKER = "nats://127.0.0.1:1"
 class StatusService:
     """One status service; can be stopped and started again on its database."""
 
-    def __init__(self, folder: Path, peers: Peers, **settings: Any) -> None:
+    def __init__(self, folder: Path, peers: Peers, *, web_port: int | None = None, **settings: Any) -> None:
         self.peers = peers
         address = f"127.0.0.1:{peers.port}"
         shared: dict[str, Any] = {
@@ -42,7 +42,7 @@ class StatusService:
             "drain_seconds": 4.0,
         }
         self.shared = Settings(**(shared | settings))
-        self.own = StatusSettings(port=free_port(), metrics_port=free_port())
+        self.own = StatusSettings(port=free_port(), metrics_port=free_port(), web_port=web_port)
         self.url = self.own.database("status", self.shared)
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None

@@ -17,11 +17,12 @@ class Up:
     def __init__(self, folder: Path, *arguments: str) -> None:
         """`arguments` follow `tiendo up`."""
         self.folder, self._arguments = folder, arguments
-        self.nats_port = free_port()
+        self.nats_port, self.web_port = free_port(), free_port()
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("TIENDO_")}
         self.environ |= {
             "TIENDO_DATA_DIR": str(folder / ".tiendo"),
             "TIENDO_NATS_URL": f"nats://127.0.0.1:{self.nats_port}",
+            "TIENDO_STATUS_WEB_PORT": str(self.web_port),
             "LANG": "C.UTF-8",
             "COLUMNS": "400",  # the addresses make the commands long
         }

@@ -115,10 +115,10 @@ class Pages:
                 raise
             except Exception as failure:
                 if may_pass(failure):
-                    log.error("database unavailable", path=request.url.path, **described(failure))
+                    log.error("database unavailable", path=request.url.path, **described(failure))  # noqa: TRY400 (says what it needs to)
                     return await self.refused(request, Refusal(Reason.DATABASE_UNAVAILABLE, "is away"))
                 incident = secrets.token_hex(4)
-                log.error("fault", path=request.url.path, incident=incident, exc_info=failure)
+                log.exception("fault", path=request.url.path, incident=incident)
                 return await self.refused(request, Refusal(Reason.INTERNAL, "", metadata={"incident": incident}))
 
         return guard

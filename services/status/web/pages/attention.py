@@ -102,6 +102,6 @@ def _line(item: Item, words: Words) -> Line:
         words("page.days", days=words.number(item.days)) if item.since else NOTHING,
         words.stage(item.stage),
         item.agency or words("term.agency_not_known"),
-        item.actor,
+        words("page.attention_by", actor=item.actor) if item.actor else "",
         item.command,
     )

@@ -36,6 +36,7 @@ class Event:
     title: str
     slot: bool
     detail: tuple[str, ...]
+    date: str
     count: str
 
 
@@ -51,8 +52,7 @@ def event_view(event: events_pb2.ProgressEvent, words: Words) -> Event:
         detail.append(words("page.event_annulled" if event.correction.annulled else "page.event_redated"))
         if event.to_stage:
             detail.append(words("page.event_stage_now", stage=words.stage(Stage(event.to_stage))))
-    if kind not in _DATELESS and event.effective_date.date.year:
-        detail.append(words.effective(_effective(event.effective_date)))
+    dated = kind not in _DATELESS and event.effective_date.date.year
     if event.reason:
         detail.append(event.reason)
     counts = event.completion
@@ -69,6 +69,7 @@ def event_view(event: events_pb2.ProgressEvent, words: Words) -> Event:
         words.title(event.display_name, event.plan_number) if event.service else "",
         not event.display_name,
         tuple(detail),
+        words.effective(_effective(event.effective_date)) if dated else "",
         count,
     )
 

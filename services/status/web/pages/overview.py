@@ -262,10 +262,18 @@ def _stages(total: Counts, words: Words) -> tuple[tuple[str, str, float, str, st
             words.stage(stage),
             1000 * count / most,
             words.number(count),
-            words("screen.catalog.selected_only") if stage is Stage.SELECTED and total.not_reported == count else "",
+            _silent(total, count, words) if stage is Stage.SELECTED else "",
         )
         for stage, count in total.by_stage.items()
     )
+
+
+def _silent(total: Counts, selected: int, words: Words) -> str:
+    """Say of those at the first stage how many are there for nothing more being reported."""
+    silent = total.not_reported - (total.planned - total.listed)
+    if silent == selected:
+        return words("screen.catalog.selected_only") if silent else ""
+    return words("page.by_stage_not_reported", number=words.number(silent))
 
 
 def _table(by: GroupBy, groups: Sequence[Group], total: Counts, rows: Sequence[Row], words: Words) -> Table:
