@@ -14,8 +14,8 @@ from services.cli.client import Client
 from services.cli.output import as_of_text, choose, figure_line, parse_date, parse_time
 from services.cli.processes import run_module
 from services.cli.session import Session, UsageProblemError, command
-from services.common.figures import day, instant, needed_per_month, number, percent, when
-from services.common.words import Lang
+from services.common.figures import day, instant, number, percent, when
+from services.common.words import Lang, word
 from tiendo.catalog.v1 import catalog_service_pb2
 from tiendo.common.v1 import date_pb2
 from tiendo.status.v1 import completion_pb2, freshness_pb2, status_service_pb2
@@ -45,10 +45,20 @@ def show(session: Session, as_of: str | None, known_at: str | None, by: str | No
         session.show_json(reply)
         return
     name = programme_title(session, reply)
-    session.say(*screen(reply, lang, name=name, asked=bool(as_of), known_at=bool(known_at)))
+    pace = _needed(session, request)
+    session.say(*screen(reply, lang, name=name, asked=bool(as_of), known_at=bool(known_at), pace=pace))
     if by:
         _groups(session, reply, request.group_by)
     session.say(_freshness(session))
+
+
+def _needed(session: Session, asked: status_service_pb2.GetCompletionRequest) -> int | None:
+    """Ask how many a month complete the plan in time; None where no pace does."""
+    request = status_service_pb2.GetForecastRequest(programme=asked.programme, as_of=asked.as_of)
+    if asked.HasField("known_at"):
+        request.known_at.CopyFrom(asked.known_at)
+    reply = session.client.ask(session.client.status.GetForecast, request)
+    return reply.needed_per_month if reply.HasField("needed_per_month") else None
 
 
 def programme_name(text: str) -> str:
@@ -68,6 +78,18 @@ def programme_title(session: Session, reply: status_service_pb2.GetCompletionRes
     return reply.programme_display_name
 
 
+def title_line(reply: status_service_pb2.GetCompletionResponse, lang: Lang, name: str) -> str:
+    """Give a screen's first line: the programme and by when it is to be complete."""
+    if not reply.target_date.year:
+        return word("screen.status.title_without_target", lang, programme=name)
+    return word("screen.status.title", lang, programme=name, target=_target_words(reply, lang))
+
+
+def _target_words(reply: status_service_pb2.GetCompletionResponse, lang: Lang) -> str:
+    target = reply.target_date
+    return when(target.year, target.month, target.day, at_latest=False, lang=lang)
+
+
 def screen(
     reply: status_service_pb2.GetCompletionResponse,
     lang: Lang,
@@ -75,13 +97,12 @@ def screen(
     name: str,
     asked: bool = False,
     known_at: bool = False,
+    pace: int | None = None,
 ) -> list[str]:
-    """Lay out the answer, line by line."""
+    """Lay out the answer, line by line; `pace` is how many a month complete the plan in time."""
     session = Session(lang, False, "")
-    word, total, target = session.word, reply.total, reply.target_date
-    target_words = when(target.year, target.month, target.day, at_latest=False, lang=lang)
-    key = "screen.status.title" if target.year else "screen.status.title_without_target"
-    lines = [word(key, programme=name, **({"target": target_words} if target.year else {}))]
+    word, total = session.word, reply.total
+    lines = [title_line(reply, lang, name)]
     lines.append(word("screen.status.as_of", as_of=as_of_text(reply, asked=asked)))
     if known_at:
         lines.append(
@@ -97,12 +118,12 @@ def screen(
     for line in _LINES:
         text = f"  {word(f'count.{line}'):<24}{number(getattr(total, line), lang):>5}"
         lines.append(f"{text}{' ' * 11}{notes[line]}" if line in notes else text)
-    lines.extend(_outlook(session, reply, target_words, asked=asked))
+    lines.extend(_outlook(session, reply, pace, asked=asked))
     return lines
 
 
 def _outlook(
-    session: Session, reply: status_service_pb2.GetCompletionResponse, target_words: str, *, asked: bool
+    session: Session, reply: status_service_pb2.GetCompletionResponse, pace: int | None, *, asked: bool
 ) -> list[str]:
     total = reply.total
     remaining = total.planned - total.completed
@@ -111,12 +132,10 @@ def _outlook(
     if not reply.target_date.year:
         return []
     target = last_day(reply.target_date)
-    base = reply.as_of if asked or not reply.facts_through.year else reply.facts_through
-    pace = needed_per_month(remaining, last_day(base), target)
-    if pace is None:
+    if pace is None or (asked and last_day(reply.as_of) >= target):
         counts = {"completed": total.completed, "planned": total.planned, "not_reported": total.not_reported}
         shown = {name: number(value, session.lang) for name, value in counts.items()}
-        return [session.word("screen.status.target_passed", target=target_words, **shown)]
+        return [session.word("screen.status.target_passed", target=_target_words(reply, session.lang), **shown)]
     return [
         session.word(
             "screen.status.needed",

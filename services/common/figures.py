@@ -1,13 +1,9 @@
 """How figures and dates look in each language.
 
-Invariant: nothing here rounds in the plan's favour. A share below the whole is never shown as 100, and what is needed
-per month is rounded up.
+Invariant: nothing here rounds in the plan's favour. A share below the whole is never shown as 100.
 """
 
-import calendar
-import math
 from datetime import date, datetime
-from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from services.common.words import Lang, word
@@ -87,24 +83,3 @@ def when(year: int, month: int, day_of_month: int, *, at_latest: bool, lang: Lan
 def slot_name(plan_number: int, lang: Lang) -> str:
     """Call a service that has no name yet by its number: "Mục số 12 (chưa có tên)"."""
     return word("naming.SLOT", lang, number=plan_number)
-
-
-def needed_per_month(remaining: int, from_day: date, target_last_day: date) -> int | None:
-    """Find how many services a month complete the plan in time, rounded up; None when no day follows `from_day`.
-
-    Both days are counted to their end, and a started month counts by the share of its days, so from 30/09/2022 to
-    31/12/2022 are exactly three months and 216 remaining ask for 72 a month, the figure the first programme's plan
-    gives. The last month counts as a whole one: no pace asks for more than remains.
-    Raises ValueError for a negative `remaining`.
-    """
-    if remaining < 0:
-        raise ValueError(f"remaining must not be negative, not {remaining}")
-    months = _months_to_end_of(target_last_day) - _months_to_end_of(from_day)
-    if months <= 0:
-        return None
-    return math.ceil(remaining / max(months, Fraction(1)))
-
-
-def _months_to_end_of(value: date) -> Fraction:
-    days_in_month = calendar.monthrange(value.year, value.month)[1]
-    return 12 * value.year + value.month - 1 + Fraction(value.day, days_in_month)

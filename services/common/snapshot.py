@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Generic, Protocol, TypeVar
+from sys import getsizeof
+from typing import Any, Generic, Protocol, TypeVar
 
 from services.common.envelope import seal
 from services.common.errors import Reason, Refusal
@@ -31,6 +32,7 @@ class State(Protocol):
 
 
 S = TypeVar("S", bound=State)
+A = TypeVar("A")
 
 
 class Reached:
@@ -102,22 +104,25 @@ class Reached:
 
 
 class Answers:
-    """Serialized answers by what was asked, kept with the state they were given from; all are dropped when too many."""
+    """Answers by what was asked, kept with the state they were given from; all are dropped when too many."""
 
     def __init__(self) -> None:
-        self._kept: dict[Hashable, bytes] = {}
+        self._kept: dict[Hashable, Any] = {}
         self._bytes = 0
 
-    def get(self, asked: Hashable, answer: Callable[[], bytes]) -> bytes:
-        """Give the answer kept for what is asked, or make it and keep it; what `answer` raises is not kept."""
-        kept = self._kept.get(asked)
+    def get(self, asked: Hashable, answer: Callable[[], A], size_of: Callable[[A], int] = getsizeof) -> A:
+        """Give the answer kept for what is asked, or make it and keep it; what `answer` raises is not kept.
+
+        `size_of` gives about how many bytes it takes, for one that is more than a string of them. From any thread.
+        """
+        kept: A | None = self._kept.get(asked)
         if kept is None:
             kept = answer()
             if self._bytes > _ANSWERS_BYTES:
                 self._kept.clear()
                 self._bytes = 0
             self._kept[asked] = kept
-            self._bytes += len(kept) + _ANSWER_BYTES
+            self._bytes += size_of(kept) + _ANSWER_BYTES
         return kept
 
 

@@ -4,15 +4,17 @@ Invariant: the only module that knows all the others; nothing is opened before `
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from services.common.config import Settings
 from services.common.journal import utc_now
 from services.common.peer import Peer
 from services.common.runtime import Runtime
 from services.status import consumers, metrics, storage, usecases, wire
+from services.status.clock import Clock
 from services.status.config import StatusSettings
 from services.status.consumers import Feeds
 from services.status.rpc import Rpc
@@ -60,6 +62,7 @@ def build(
     peers = peers or {
         source: Peer(shared.address_of(source), service) for source, service in consumers.SERVICES.items()
     }
+    rpc.allowed_days = own.allowed_days
     rpc.feeds = Feeds(runtime, peers, shared).all
     rpc.watches = Watches(
         runtime.live,
@@ -93,11 +96,14 @@ async def serve(shared: Settings, own: StatusSettings, stopping: asyncio.Event) 
     """Serve until `stopping` is set. Raises SchemaError, PortTakenError."""
     runtime, rpc, peers = build(shared, own)
     site = website(runtime, rpc, shared, own)
-    jobs = [site.run(runtime.stopping)] if site else []
+    jobs: list[Coroutine[Any, Any, None]] = []
     try:
         if site:
             site.listen()
-        await runtime.serve(stopping, descriptor=DESCRIPTOR, rpc=rpc, feeds=list(rpc.feeds.values()), jobs=jobs)
+        feeds = list(rpc.feeds.values())
+        clock = Clock(runtime, feeds, own.allowed_days, own.calendar_seconds)
+        jobs = [clock.run(), *([site.run(runtime.stopping)] if site else [])]
+        await runtime.serve(stopping, descriptor=DESCRIPTOR, rpc=rpc, feeds=feeds, jobs=jobs)
     finally:
         for job in jobs:
             job.close()

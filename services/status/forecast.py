@@ -14,14 +14,16 @@ It supposes that the coming weeks are like those observed, and knows nothing of 
 import calendar
 import math
 import random
-from bisect import bisect_right
+from array import array
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import IntEnum
 from fractions import Fraction
 from functools import lru_cache
+from itertools import accumulate
 
 from services.common.dates import EffectiveDate, PartialDate
 from services.status.domain import (
@@ -204,7 +206,7 @@ class Runs:
 
     def finished_in(self, percent: int) -> int | None:
         """Give the weeks in which so many of 100 runs finish; None when that takes more than ten years."""
-        weeks = self.finished[-(-percent * len(self.finished) // 100) - 1]
+        weeks = _of_runs(self.finished, percent)
         return weeks if weeks <= MOST_WEEKS else None
 
     def chance_within(self, weeks: int) -> float:
@@ -219,29 +221,44 @@ def simulate(weeks: Sequence[int], remaining: int, seed: int) -> Runs:
     Every run has its draws whatever the weeks hold, so that more in a week never makes any run later.
     """
     generator = random.Random(seed)  # noqa: S311 (a simulation, no secret)
-    # A draw is two random bytes; the table spreads the weeks evenly over their values.
-    table = [weeks[value * len(weeks) >> 16] for value in range(1 << 16)]
+    # A draw is two random bytes, over whose values the weeks are spread evenly, so that a run is a few calls of C.
+    drawn = [weeks[value * len(weeks) >> 16] for value in range(1 << 16)].__getitem__
+    # Nearly all runs end not much later than an even pace would, and only the others are worked out to their end.
+    even = remaining * len(weeks) // sum(weeks)
+    usual = min(even + 4 * math.isqrt(even) + 1, MOST_WEEKS)
     finished: list[int] = []
-    paths: list[list[int]] = []
+    added = array("I")
     for _ in range(RUNS):
         draws = memoryview(generator.randbytes(2 * MOST_WEEKS)).cast("H")
-        path: list[int] = []
-        total = 0
-        for value in draws:
-            total += table[value]
-            path.append(total)
-            if total >= remaining:
-                break
-        finished.append(len(path) if total >= remaining else MOST_WEEKS + 1)
-        paths.append(path)
+        path = list(accumulate(map(drawn, draws[:usual])))
+        if path[-1] < remaining and usual < MOST_WEEKS:
+            path = list(accumulate(map(drawn, draws)))
+        finished.append(bisect_left(path, remaining) + 1)
+        added.extend(path[:_MOST_POINTS])
+        added.extend([remaining] * (_MOST_POINTS - len(path)))
     finished.sort()
-    shown = min(Runs(tuple(finished), ()).finished_in(95) or _MOST_POINTS, _MOST_POINTS)
-    return Runs(tuple(finished), tuple(_band(paths, week, remaining) for week in range(shown)))
+    last = _of_runs(finished, 95)
+    return Runs(
+        tuple(finished),
+        tuple(_band(added[week::_MOST_POINTS], remaining) for week in range(min(last, _MOST_POINTS))),
+    )
 
 
-def _band(paths: list[list[int]], week: int, remaining: int) -> tuple[int, int, int]:
-    added = sorted(path[week] if week < len(path) else remaining for path in paths)
-    low, middle, high = (min(added[len(added) * percent // 100], remaining) for percent in (5, 50, 95))
+def _of_runs(ordered: Sequence[int], percent: int) -> int:
+    """Give the least value that is not exceeded in so many of 100 runs."""
+    return ordered[-(-percent * len(ordered) // 100) - 1]
+
+
+def _band(added: Iterable[int], remaining: int) -> tuple[int, int, int]:
+    """Give what at least 95, 50 and 5 of 100 runs have added, `remaining` at the most."""
+    numbers = Counter(added)
+    band: list[int] = []
+    above = 0
+    for value in sorted(numbers, reverse=True):
+        above += numbers[value]
+        while len(band) < 3 and above * 100 >= RUNS * (5, 50, 95)[len(band)]:
+            band.append(min(value, remaining))
+    high, middle, low = band
     return low, middle, high
 
 

@@ -69,7 +69,7 @@ def test_figure_never_stands_alone() -> None:
 
 def test_status_screen_in_vietnamese() -> None:
     """The manager's screen is laid out as agreed, to the space."""
-    lines = screen(completion(), Lang.VI, name="227 dịch vụ công trực tuyến của Bộ Công an")
+    lines = screen(completion(), Lang.VI, name="227 dịch vụ công trực tuyến của Bộ Công an", pace=72)
 
     assert lines == [
         "227 dịch vụ công trực tuyến của Bộ Công an · mục tiêu: hoàn thành trong năm 2022",

@@ -1,16 +1,15 @@
 """How figures and dates look, against values written by hand."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common.figures import (
     day,
     instant,
-    needed_per_month,
     number,
     partial_date,
     percent,
@@ -115,43 +114,3 @@ def test_a_slot_is_called_by_its_number() -> None:
     """A service without a name is shown by its place in the plan."""
     assert slot_name(12, Lang.VI) == "Mục số 12 (chưa có tên)"
     assert slot_name(12, Lang.EN) == "No. 12 (not yet named)"
-
-
-@pytest.mark.parametrize(
-    ("remaining", "from_day", "target", "expected"),
-    [
-        (216, date(2022, 9, 30), date(2022, 12, 31), 72),
-        (217, date(2022, 9, 30), date(2022, 12, 31), 73),
-        (215, date(2022, 10, 5), date(2022, 12, 31), 76),  # 2 + 26/31 months
-        (216, date(2022, 9, 15), date(2022, 12, 31), 62),  # 3.5 months
-        (216, date(2021, 12, 31), date(2022, 12, 31), 18),
-        (10, date(2022, 12, 30), date(2022, 12, 31), 10),
-        (0, date(2022, 9, 30), date(2022, 12, 31), 0),
-        (216, date(2022, 12, 31), date(2022, 12, 31), None),
-        (216, date(2026, 1, 1), date(2022, 12, 31), None),
-    ],
-)
-def test_needed_per_month(remaining: int, from_day: date, target: date, expected: int | None) -> None:
-    """What is needed a month is what remains by the months left, rounded up; nothing when none are left."""
-    assert needed_per_month(remaining, from_day, target) == expected
-
-
-@given(st.integers(0, 10_000), st.dates(date(2000, 1, 1), date(2100, 1, 1)), st.integers(1, 4_000))
-def test_the_needed_pace_reaches_the_target_and_never_asks_for_more_than_remains(
-    remaining: int, from_day: date, days: int
-) -> None:
-    """The pace is between nothing and all that remains, and a later start never lowers it."""
-    target = from_day + timedelta(days=days)
-    pace = needed_per_month(remaining, from_day, target)
-    assume(pace is not None)
-    later = needed_per_month(remaining, from_day + timedelta(days=1), target)
-
-    assert pace is not None
-    assert 0 <= pace <= remaining
-    assert later is None or later >= pace
-
-
-def test_a_negative_remainder_is_refused() -> None:
-    """Less than nothing can't remain."""
-    with pytest.raises(ValueError, match="negative"):
-        needed_per_month(-1, date(2022, 9, 30), date(2022, 12, 31))

@@ -40,6 +40,7 @@ async def test_this_version_serves_what_a_release_has_written(release: str, kind
         await asyncio.to_thread(put_back, engine, released(release, service))
         engine.dispose()
     settings = {f"TIENDO_{service.upper()}_DATABASE_URL": url for service, url in urls.items()}
+    settings["TIENDO_STATUS_CALENDAR_SECONDS"] = "0"
     written = released(release, "status").contents.head
     # Sent again with the id it had then, and then a step of today.
     again: Any = integration_service_pb2.AdvanceIntegrationRequest(

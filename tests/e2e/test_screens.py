@@ -109,3 +109,34 @@ async def test_a_refused_step_names_the_command_that_clears_it(stack: Stack) -> 
     assert step == ["Refused: bca-014: Blocked. Run first: tiendo integration unblock bca-014"]
     assert backwards[0].endswith("see: tiendo integration history bca-001")
     assert nothing[0].endswith("bca-001 has no entry 9; see: tiendo integration history bca-001")
+
+
+async def test_what_wants_attention_comes_with_the_command_that_mends_it(stack: Stack) -> None:
+    """Each reason with its services, why, since when; then that the target has passed, which is no reason by itself."""
+    await screen(stack, "integration", "block", "bca-020", "--reason", "chờ kết nối", "--date", "30/10/2022")
+    shown = await screen(stack, "attention", "--kind", "blocked", "--as-of", "30/11/2022")
+    whole = await screen(stack, "attention", "--as-of", "01/2023")
+    found = json.loads("\n".join(await screen(stack, "attention", "--kind", "overdue", "--limit", "1", "--json")))
+    wrong = await screen(stack, "attention", "--kind", "late")
+
+    assert shown[0] == "Blocked (2)"
+    place = shown.index("  bca-020  No. 20 (not yet named)  since 30/10/2022, 31 days  chờ kết nối")
+    assert shown[place + 1] == "      tiendo integration unblock bca-020 --date …"
+    assert whole[-1].startswith("Target date passed (within 2022): 11 / 227 completed, ")
+    assert [item["kind"] for item in found["items"]] == ["ATTENTION_KIND_OVERDUE"]
+    assert wrong[0].startswith("Wrong usage: there is no “late”; choose one of: BLOCKED, SUSPENDED,")
+
+
+async def test_where_nothing_can_be_forecast_the_screen_says_why(stack: Stack) -> None:
+    """What remains, the pace that asks for, and what is missing for a forecast."""
+    shown = await screen(stack, "forecast", "--as-of", "09/2022")
+
+    assert [_spaced(line) for line in shown] == [
+        "227 online public services of the Ministry of Public Security · target: completed within 2022",
+        "As of 09/2022",
+        "  Still to complete  216",
+        "  Needed per month  72 (until 31/12/2022)",
+        "  Achieved per month  not enough reports",
+        "Too little to forecast from: 0 dated completions, on 0 different dates over 0 weeks; "
+        "it takes at least 6 dates over 8 weeks.",
+    ]

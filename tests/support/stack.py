@@ -26,7 +26,7 @@ from tests.support.nats import NatsServer
 from tests.support.production import Production
 from tiendo.catalog.v1 import catalog_service_pb2_grpc
 from tiendo.integration.v1 import integration_service_pb2_grpc
-from tiendo.status.v1 import status_service_pb2, status_service_pb2_grpc
+from tiendo.status.v1 import events_pb2, status_service_pb2, status_service_pb2_grpc
 
 SERVICES = ("catalog", "integration", "status")
 ENGINES = ("embedded", "production")
@@ -76,6 +76,7 @@ class Stack:
             "TIENDO_NATS_URL": self.nats.url,
             "TIENDO_LOG_FORMAT": "json",
             "TIENDO_COMPARE_SECONDS": "1",
+            "TIENDO_STATUS_CALENDAR_SECONDS": "0.2",
             "TIENDO_TRACE_RATIO": "0",
             "TIENDO_STATUS_WEB_PORT": "",
         }
@@ -211,7 +212,10 @@ class Stack:
         return status_service_pb2_grpc.StatusServiceStub(self.channel("status"))
 
     async def seed(self) -> str:
-        """Send the first programme, as `tiendo seed` does, until status counts it; give the revision that includes it."""
+        """Send the first programme, as `tiendo seed` does; give the revision that includes it.
+
+        Returns once status counts it and has told that its target date has passed: what the clock makes is then behind.
+        """
         settings = Settings(
             catalog_address=self.address("catalog"),
             integration_address=self.address("integration"),
@@ -220,6 +224,12 @@ class Stack:
         revisions = await asyncio.to_thread(lambda: seeding.send(Client(settings, "tests")))
         request = status_service_pb2.GetCompletionRequest(at_least=revisions)
         await self.status_stub.GetCompletion(request, timeout=10)
+        passed = status_service_pb2.ListProgressEventsRequest(
+            kinds=[events_pb2.PROGRESS_EVENT_KIND_PROGRAMME_TARGET_PASSED]
+        )
+        async with asyncio.timeout(10):
+            while not (await self.status_stub.ListProgressEvents(passed, timeout=5)).events:
+                await asyncio.sleep(0.05)
         return revisions[-1]
 
     async def stop(self) -> None:

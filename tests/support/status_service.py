@@ -29,7 +29,16 @@ NO_BROKER = "nats://127.0.0.1:1"
 class StatusService:
     """One status service; can be stopped and started again on its database."""
 
-    def __init__(self, folder: Path, peers: Peers, *, web_port: int | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        peers: Peers,
+        *,
+        calendar_seconds: float = 0,
+        web_port: int | None = None,
+        **settings: Any,
+    ) -> None:
+        """What the clock makes is left out unless `calendar_seconds` says how often to look for it."""
         self.peers = peers
         address = f"127.0.0.1:{peers.port}"
         shared: dict[str, Any] = {
@@ -42,7 +51,9 @@ class StatusService:
             "drain_seconds": 4.0,
         }
         self.shared = Settings(**(shared | settings))
-        self.own = StatusSettings(port=free_port(), metrics_port=free_port(), web_port=web_port)
+        self.own = StatusSettings(
+            port=free_port(), metrics_port=free_port(), calendar_seconds=calendar_seconds, web_port=web_port
+        )
         self.url = self.own.database("status", self.shared)
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None

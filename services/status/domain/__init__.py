@@ -10,6 +10,7 @@ from services.status.domain.attention import (
     Standstill,
     TargetPassed,
     attention,
+    sort_key,
     standstill,
 )
 from services.status.domain.burn_up import BurnUp, Interval, Point, burn_up
@@ -91,6 +92,7 @@ __all__ = [
     "counts_of",
     "listed",
     "read",
+    "sort_key",
     "standing",
     "standstill",
     "tally",

@@ -146,8 +146,9 @@ def attention(
 
 
 def sort_key(item: Item) -> tuple[int, int, str, str, str]:
-    """Give the place of an item among all; no two are equal."""
-    return int(item.kind), -item.days, item.service, item.check, item.portal
+    """Give the place of an item among all: no two are equal, and no day that passes changes it."""
+    since = item.since.date.last_day().toordinal() if item.since else 0
+    return int(item.kind), since, item.service, item.check, item.portal
 
 
 def _causes(

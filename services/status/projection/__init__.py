@@ -4,6 +4,7 @@ Invariant: the model follows from the facts alone, each source folded by itself;
 source came first, never shows.
 """
 
+from services.status.projection.calendar import Due, draft_of, due
 from services.status.projection.facts import (
     CheckReported,
     CorrectionRecorded,
@@ -30,6 +31,7 @@ __all__ = [
     "CompletionSummary",
     "CorrectionRecorded",
     "CorrectionSummary",
+    "Due",
     "Fact",
     "IntegrationKnown",
     "LinkReported",
@@ -40,6 +42,8 @@ __all__ = [
     "ServiceRecorded",
     "StepRecorded",
     "apply",
+    "draft_of",
+    "due",
     "fold",
     "follow",
     "progress",

@@ -39,13 +39,13 @@ class ProgressDraft:
 
     `programme` and `service` are ids, the latter empty for programme events. The stages are given only where a step or
     a correction changed them. `completion` is as of the day of folding; None only for a programme the catalog has not
-    told of.
+    told of. `origin` is None for what the calendar alone made.
     """
 
     kind: EventKind
     programme: str
     cause: str
-    origin: Origin
+    origin: Origin | None
     completion: CompletionSummary | None
     service: str = ""
     alias: str = ""
@@ -111,7 +111,10 @@ def _happenings(
             yield _correction(fact, before, after), cause
 
 
-def _milestones(programme_id: str, origin: Origin, completion: CompletionSummary | None) -> Iterator[ProgressDraft]:
+def milestones(
+    programme_id: str, origin: Origin | None, completion: CompletionSummary | None
+) -> Iterator[ProgressDraft]:
+    """Give every milestone that so many completed have reached."""
     # All that were reached, not only those this fact reached: a date may have become certain by the calendar alone.
     for percent in MILESTONES if completion else ():
         if completion and completion.completed * 100 >= completion.planned * percent:
@@ -127,7 +130,7 @@ def _milestones(programme_id: str, origin: Origin, completion: CompletionSummary
 
 def _tell(before: ServiceHistory, model: ReadModel, fact: Fact, today: date) -> Iterator[ProgressDraft]:
     if isinstance(fact, ProgrammeRecorded):
-        yield from _milestones(fact.id, fact.origin, model.summary(fact.id, today))
+        yield from milestones(fact.id, fact.origin, model.summary(fact.id, today))
         return
     after = model.services[fact.id]
     if not after.versions or not isinstance(fact, ServiceRecorded | StepRecorded | CorrectionRecorded):
@@ -153,7 +156,7 @@ def _tell(before: ServiceHistory, model: ReadModel, fact: Fact, today: date) -> 
                 evidence=happening.evidence,
                 correction=happening.correction,
             )
-        yield from _milestones(programme_id, fact.origin, completion)
+        yield from milestones(programme_id, fact.origin, completion)
 
 
 def progress(before: ReadModel, after: ReadModel, fact: Fact, today: date) -> list[ProgressDraft]:

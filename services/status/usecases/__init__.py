@@ -3,7 +3,16 @@
 Invariant: writing goes through a working set that the writer gives; an answer comes from one state alone.
 """
 
-from services.status.usecases.asking import Answer, Question, completion, latest_report_day, parse_filter
+from services.status.usecases.asking import (
+    Answer,
+    Question,
+    attention,
+    burn_up,
+    completion,
+    forecast,
+    latest_report_day,
+    parse_filter,
+)
 from services.status.usecases.following import (
     MovedOnError,
     decode,
@@ -13,18 +22,23 @@ from services.status.usecases.following import (
     read_progress,
     rebuild,
 )
+from services.status.usecases.telling import tell_due
 
 __all__ = [
     "Answer",
     "MovedOnError",
     "Question",
+    "attention",
+    "burn_up",
     "completion",
     "decode",
     "find_progress",
     "follow_source",
+    "forecast",
     "latest_report_day",
     "parse_filter",
     "read_checkpoints",
     "read_progress",
     "rebuild",
+    "tell_due",
 ]

@@ -3,20 +3,25 @@
 Invariant: an answer comes from one state, and is kept with it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 
 from services.common import filters
 from services.common.dates import PartialDate
 from services.common.filters import FilterField
 from services.common.text import fold
+from services.status import domain
 from services.status.domain import (
     EVERYTHING,
+    Attention,
+    BurnUp,
     Condition,
     Counts,
     Group,
     GroupBy,
+    Interval,
     Outcome,
     ProgrammeVersion,
     Reading,
@@ -27,13 +32,15 @@ from services.status.domain import (
     count,
     count_groups,
 )
+from services.status.forecast import Forecast
+from services.status.forecast import forecast as work_out
 from services.status.storage import State
 
+_PART_BYTES = 500
 _Listed = tuple[ServiceHistory, ServiceVersion, Reading]
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """How complete a programme is: as of which day (None: today), as known when (None: now), of which services."""
 
     programme_id: str
@@ -64,6 +71,45 @@ def completion(state: State, question: Question, today: date) -> Answer:
     counted = count(programme, services, day, known_at, wanted)
     groups = count_groups(programme, services, day, known_at, wanted, by=question.by) if question.by else ()
     return Answer(counted.total, groups, as_of, counted.facts_through, counted.programme)
+
+
+def burn_up(
+    state: State, programme_id: str, as_of: date, known_at: datetime = EVERYTHING, *, interval: Interval
+) -> BurnUp:
+    """Give how completion grew up to a day. Raises Refusal PROGRAMME_NOT_FOUND, TOO_MANY."""
+    return state.answers.get(
+        ("burn up", programme_id, as_of, known_at, interval),
+        lambda: domain.burn_up(
+            state.model.programme(programme_id), state.model.services.values(), as_of, known_at, interval=interval
+        ),
+        lambda answer: _PART_BYTES * len(answer.points),
+    )
+
+
+def forecast(state: State, programme_id: str, as_of: date, known_at: datetime = EVERYTHING) -> Forecast:
+    """Give when the plan may be complete, judged on a day. Raises Refusal PROGRAMME_NOT_FOUND."""
+    return state.answers.get(
+        ("forecast", programme_id, as_of, known_at),
+        lambda: work_out(state.model.programme(programme_id), state.model.services.values(), as_of, known_at),
+        lambda answer: _PART_BYTES * len(answer.band),
+    )
+
+
+def attention(
+    state: State, programme_id: str, as_of: date, known_at: datetime = EVERYTHING, *, allowed_days: Mapping[Stage, int]
+) -> Attention:
+    """Give what wants attention on a day; `allowed_days` is set once. Raises Refusal PROGRAMME_NOT_FOUND."""
+    return state.answers.get(
+        ("attention", programme_id, as_of, known_at),
+        lambda: domain.attention(
+            state.model.programme(programme_id),
+            state.model.services.values(),
+            as_of,
+            known_at,
+            allowed_days=allowed_days,
+        ),
+        lambda answer: _PART_BYTES * len(answer.items),
+    )
 
 
 def latest_report_day(state: State, programme_id: str, today: date) -> PartialDate:

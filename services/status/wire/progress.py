@@ -20,9 +20,9 @@ def event_of(draft: ProgressDraft) -> events_pb2.ProgressEvent:
     """Write a progress event that has no place in the journal yet."""
     origin = draft.origin
     event = events_pb2.ProgressEvent(
-        actor=origin.actor,
-        request_id=origin.request_id,
-        traceparent=origin.traceparent,
+        actor=origin.actor if origin else "",
+        request_id=origin.request_id if origin else "",
+        traceparent=origin.traceparent if origin else "",
         cause=draft.cause,
         kind=int(draft.kind),  # type: ignore[arg-type]
         programme=f"programmes/{draft.programme}",
@@ -39,7 +39,7 @@ def event_of(draft: ProgressDraft) -> events_pb2.ProgressEvent:
             for entry in draft.evidence
         ],
         milestone_percent=draft.milestone_percent,
-        source_revision=Revision(origin.source, origin.epoch, origin.sequence).encode(),
+        source_revision=Revision(origin.source, origin.epoch, origin.sequence).encode() if origin else "",
     )
     if draft.completion is not None:
         event.completion.planned = draft.completion.planned

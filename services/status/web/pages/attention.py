@@ -62,7 +62,7 @@ async def attention(desk: Desk, ask: Asked, words: Words) -> dict[str, Any]:
     state = desk.live.current
     answer = await found(desk, state, ask)
     groups = [
-        (words(f"page.attention_{kind.name}"), [_line(item, words) for item in answer.items if item.kind is kind])
+        (words(f"attention.{kind.name}"), [_line(item, words) for item in answer.items if item.kind is kind])
         for kind in AttentionKind
         if answer.counts.get(kind)
     ]
@@ -74,8 +74,9 @@ async def attention(desk: Desk, ask: Asked, words: Words) -> dict[str, Any]:
         "page": "attention",
         "groups": groups,
         "passed": text,
-        "not_reported": answer.not_reported
-        and words("page.attention_not_reported", number=words.number(answer.not_reported)),
+        "not_reported": words("screen.attention.not_reported", not_reported=words.number(answer.not_reported))
+        if answer.not_reported
+        else "",
         "as_of": (ask.as_of.show() if ask.as_of else f"{desk.today():%d/%m/%Y}"),
         "asked": ask.as_of is not None,
         "known_at": words.instant(ask.known_at, seconds=True) if ask.known_at else "",

@@ -103,6 +103,7 @@ class View:
     narrow: Markup
     has_band: bool
     has_forecast: bool
+    basis: str
     points: tuple[tuple[str, str, str, str], ...]
     stages: tuple[tuple[str, str, float, str, str], ...]
     tables: tuple[Table, ...]
@@ -164,6 +165,7 @@ def _view(desk: Desk, state: State, ask: Asked, words: Words) -> View:
         charts_of[_NARROW],
         any(point.uncertain for point in grown.points),
         bool(ahead.band),
+        _basis(ahead, words),
         tuple(
             (
                 shown_day(point.day),
@@ -244,6 +246,19 @@ def _forecast_figure(ahead: Forecast, words: Words) -> Figure:
     middle, late = finish.get(50), finish.get(85)
     value = middle.show() if middle else words("page.beyond")
     return Figure(term, value, words("page.forecast_late", date=late.show() if late else words("page.beyond")))
+
+
+def _basis(ahead: Forecast, words: Words) -> str:
+    """Say in a sentence what the forecast rests on, or why there is none."""
+    basis = ahead.basis
+    values = {
+        "completions": basis.dated_completions,
+        "dates": basis.distinct_dates,
+        "weeks": basis.weeks,
+        "least_dates": basis.minimum_distinct_dates,
+        "least_weeks": basis.minimum_weeks,
+    }
+    return words(f"forecast.{ahead.state.name}", **{name: words.number(value) for name, value in values.items()})
 
 
 def _chart_label(grown: BurnUp, version: ProgrammeVersion, words: Words) -> str:

@@ -148,7 +148,7 @@ class ProgressEvent(_message.Message):
     previous_digest: _builtins.str
     """The digest of row `sequence` - 1; empty in the first row."""
     actor: _builtins.str
-    """Who recorded it at its source."""
+    """Who recorded it at its source; empty for what the clock made."""
     request_id: _builtins.str
     """The command's request_id; empty when it had none."""
     traceparent: _builtins.str
@@ -187,7 +187,9 @@ class ProgressEvent(_message.Message):
 
     @_builtins.property
     def effective_date(self) -> _date_pb2.EffectiveDate:
-        """When it happened; for a correction the date that now holds; empty where there is none."""
+        """When it happened; for a correction the date that now holds; for SERVICE_STALLED the last step's date, for
+        PROGRAMME_TARGET_PASSED the target date; empty where there is none.
+        """
 
     @_builtins.property
     def evidence(self) -> _containers.RepeatedCompositeFieldContainer[_provenance_pb2.Evidence]:

@@ -40,6 +40,21 @@ class StatusServiceStub:
                 request_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetCompletionRequest.SerializeToString,
                 response_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetCompletionResponse.FromString,
                 _registered_method=True)
+        self.GetBurnUp = channel.unary_unary(
+                '/tiendo.status.v1.StatusService/GetBurnUp',
+                request_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetBurnUpRequest.SerializeToString,
+                response_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetBurnUpResponse.FromString,
+                _registered_method=True)
+        self.GetForecast = channel.unary_unary(
+                '/tiendo.status.v1.StatusService/GetForecast',
+                request_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetForecastRequest.SerializeToString,
+                response_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetForecastResponse.FromString,
+                _registered_method=True)
+        self.ListAttention = channel.unary_unary(
+                '/tiendo.status.v1.StatusService/ListAttention',
+                request_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.ListAttentionRequest.SerializeToString,
+                response_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.ListAttentionResponse.FromString,
+                _registered_method=True)
         self.ListProgressEvents = channel.unary_unary(
                 '/tiendo.status.v1.StatusService/ListProgressEvents',
                 request_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.ListProgressEventsRequest.SerializeToString,
@@ -64,6 +79,27 @@ class StatusServiceServicer:
     def GetCompletion(self, request, context):
         """How many are complete, as of a day, as known at an instant. NOT_FOUND (PROGRAMME_NOT_FOUND) when the programme is not
         known, or was not at `known_at`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBurnUp(self, request, context):
+        """How completion grew, up to the latest report. NOT_FOUND as for GetCompletion.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetForecast(self, request, context):
+        """When the plan may be complete, and the pace that the target asks for. NOT_FOUND as for GetCompletion.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAttention(self, request, context):
+        """What wants attention, in pages. NOT_FOUND as for GetCompletion.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,6 +135,21 @@ def add_StatusServiceServicer_to_server(servicer, server):
                     servicer.GetCompletion,
                     request_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetCompletionRequest.FromString,
                     response_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetCompletionResponse.SerializeToString,
+            ),
+            'GetBurnUp': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBurnUp,
+                    request_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetBurnUpRequest.FromString,
+                    response_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetBurnUpResponse.SerializeToString,
+            ),
+            'GetForecast': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetForecast,
+                    request_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetForecastRequest.FromString,
+                    response_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetForecastResponse.SerializeToString,
+            ),
+            'ListAttention': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAttention,
+                    request_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.ListAttentionRequest.FromString,
+                    response_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.ListAttentionResponse.SerializeToString,
             ),
             'ListProgressEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListProgressEvents,
@@ -144,6 +195,87 @@ class StatusService:
             '/tiendo.status.v1.StatusService/GetCompletion',
             tiendo_dot_status_dot_v1_dot_status__service__pb2.GetCompletionRequest.SerializeToString,
             tiendo_dot_status_dot_v1_dot_status__service__pb2.GetCompletionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBurnUp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tiendo.status.v1.StatusService/GetBurnUp',
+            tiendo_dot_status_dot_v1_dot_status__service__pb2.GetBurnUpRequest.SerializeToString,
+            tiendo_dot_status_dot_v1_dot_status__service__pb2.GetBurnUpResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetForecast(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tiendo.status.v1.StatusService/GetForecast',
+            tiendo_dot_status_dot_v1_dot_status__service__pb2.GetForecastRequest.SerializeToString,
+            tiendo_dot_status_dot_v1_dot_status__service__pb2.GetForecastResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAttention(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tiendo.status.v1.StatusService/ListAttention',
+            tiendo_dot_status_dot_v1_dot_status__service__pb2.ListAttentionRequest.SerializeToString,
+            tiendo_dot_status_dot_v1_dot_status__service__pb2.ListAttentionResponse.FromString,
             options,
             channel_credentials,
             insecure,

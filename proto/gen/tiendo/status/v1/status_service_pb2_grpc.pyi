@@ -37,6 +37,12 @@ class StatusServiceStub:
     """How many are complete, as of a day, as known at an instant. NOT_FOUND (PROGRAMME_NOT_FOUND) when the programme is not
     known, or was not at `known_at`.
     """
+    GetBurnUp: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.GetBurnUpRequest, _status_service_pb2.GetBurnUpResponse]
+    """How completion grew, up to the latest report. NOT_FOUND as for GetCompletion."""
+    GetForecast: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.GetForecastRequest, _status_service_pb2.GetForecastResponse]
+    """When the plan may be complete, and the pace that the target asks for. NOT_FOUND as for GetCompletion."""
+    ListAttention: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.ListAttentionRequest, _status_service_pb2.ListAttentionResponse]
+    """What wants attention, in pages. NOT_FOUND as for GetCompletion."""
     ListProgressEvents: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.ListProgressEventsRequest, _status_service_pb2.ListProgressEventsResponse]
     """The progress journal in pages, oldest or newest first."""
     WatchProgress: _grpc.UnaryStreamMultiCallable[_status_service_pb2.WatchProgressRequest, _status_service_pb2.WatchProgressResponse]
@@ -56,6 +62,12 @@ class StatusServiceAsyncStub(StatusServiceStub):
     """How many are complete, as of a day, as known at an instant. NOT_FOUND (PROGRAMME_NOT_FOUND) when the programme is not
     known, or was not at `known_at`.
     """
+    GetBurnUp: _aio.UnaryUnaryMultiCallable[_status_service_pb2.GetBurnUpRequest, _status_service_pb2.GetBurnUpResponse]  # type: ignore[assignment]
+    """How completion grew, up to the latest report. NOT_FOUND as for GetCompletion."""
+    GetForecast: _aio.UnaryUnaryMultiCallable[_status_service_pb2.GetForecastRequest, _status_service_pb2.GetForecastResponse]  # type: ignore[assignment]
+    """When the plan may be complete, and the pace that the target asks for. NOT_FOUND as for GetCompletion."""
+    ListAttention: _aio.UnaryUnaryMultiCallable[_status_service_pb2.ListAttentionRequest, _status_service_pb2.ListAttentionResponse]  # type: ignore[assignment]
+    """What wants attention, in pages. NOT_FOUND as for GetCompletion."""
     ListProgressEvents: _aio.UnaryUnaryMultiCallable[_status_service_pb2.ListProgressEventsRequest, _status_service_pb2.ListProgressEventsResponse]  # type: ignore[assignment]
     """The progress journal in pages, oldest or newest first."""
     WatchProgress: _aio.UnaryStreamMultiCallable[_status_service_pb2.WatchProgressRequest, _status_service_pb2.WatchProgressResponse]  # type: ignore[assignment]
@@ -78,6 +90,30 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         """How many are complete, as of a day, as known at an instant. NOT_FOUND (PROGRAMME_NOT_FOUND) when the programme is not
         known, or was not at `known_at`.
         """
+
+    @_abc_1.abstractmethod
+    def GetBurnUp(
+        self,
+        request: _status_service_pb2.GetBurnUpRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_service_pb2.GetBurnUpResponse, _abc.Awaitable[_status_service_pb2.GetBurnUpResponse]]:
+        """How completion grew, up to the latest report. NOT_FOUND as for GetCompletion."""
+
+    @_abc_1.abstractmethod
+    def GetForecast(
+        self,
+        request: _status_service_pb2.GetForecastRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_service_pb2.GetForecastResponse, _abc.Awaitable[_status_service_pb2.GetForecastResponse]]:
+        """When the plan may be complete, and the pace that the target asks for. NOT_FOUND as for GetCompletion."""
+
+    @_abc_1.abstractmethod
+    def ListAttention(
+        self,
+        request: _status_service_pb2.ListAttentionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_service_pb2.ListAttentionResponse, _abc.Awaitable[_status_service_pb2.ListAttentionResponse]]:
+        """What wants attention, in pages. NOT_FOUND as for GetCompletion."""
 
     @_abc_1.abstractmethod
     def ListProgressEvents(

@@ -1,35 +1,30 @@
-"""Status's endpoints: unpack, count or watch, pack.
+"""Status's endpoints: unpack, answer or watch, pack.
 
 Invariant: an answer comes from one state, and names the revisions that state is current through.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import date, datetime
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 
 from services.common.call import Call
-from services.common.dates import PartialDate, vietnam_day, write_instant
-from services.common.endpoint import Endpoint, checked_instant
+from services.common.dates import write_instant
 from services.common.envelope import chunk, seal
 from services.common.errors import Reason, Refusal
 from services.common.feed import Checkpoint, Feed, FeedState
 from services.common.listing import Order, Page, page, parse_order, query_hash
-from services.common.resources import Revision, parse_name
-from services.status import domain, usecases, watch, wire
-from services.status.storage import SOURCES, State, StatusWork
+from services.common.resources import parse_name
+from services.status import usecases, watch
+from services.status.rpc.figures import DEFAULT_PAGE, MOST_A_PAGE, Figures, check_number
+from services.status.storage import SOURCES, State
 from services.status.watch import Filter, Watches
 from tiendo.common.v1 import event_pb2
 from tiendo.status.v1 import events_pb2, freshness_pb2
 from tiendo.status.v1 import status_service_pb2 as pb
 
-_DEFAULT_PAGE = 50
-_MOST_A_PAGE = 1000
-_MOST_KINDS = 50
 _EVERY = "programmes/-"
-_MOST_GROUPS = 1000
 _STATES = {
     FeedState.CURRENT: freshness_pb2.FOLLOW_STATE_CURRENT,
     FeedState.CATCHING_UP: freshness_pb2.FOLLOW_STATE_CATCHING_UP,
@@ -38,37 +33,12 @@ _STATES = {
 }
 
 
-class Rpc(Endpoint[State, StatusWork]):
+class Rpc(Figures):
     """tiendo.status.v1.StatusService."""
 
     watches: Watches
     feeds: Mapping[str, Feed]
     """Set by the composition root."""
-
-    def revisions(self, state: State) -> list[str]:
-        """Catalog's and integration's journal, as far as the state includes them."""
-        places = ((source, state.checkpoint(source)) for source in SOURCES)
-        return [Revision(source, place.epoch, place.sequence).encode() for source, place in places if place.epoch]
-
-    async def get_completion(self, request: pb.GetCompletionRequest, call: Call) -> bytes:
-        """How many are complete."""
-        state = await self.read(request.at_least, call)
-        programme_id = parse_name(request.programme, "programmes", "programme", default=self.default_programme)
-        today = vietnam_day(self.clock())
-        asked = _date_in(request, today)
-        known_at = checked_instant(request.known_at, "known_at") if request.HasField("known_at") else None
-        by = _group_by(request.group_by)
-        answer = state.answers.get(
-            (programme_id, asked, known_at, by),
-            lambda: _count(state, programme_id, asked, known_at or domain.EVERYTHING, by),
-        )
-        rest = pb.GetCompletionResponse(
-            revisions=self.revisions(state),
-            watch_token=watch.token_of(state.head.epoch, state.head.sequence),
-        )
-        write_instant(rest.known_at, known_at or self.clock())
-        joined: bytes = answer + rest.SerializeToString()
-        return joined
 
     async def list_progress_events(self, request: pb.ListProgressEventsRequest, call: Call) -> bytes:
         """Give the progress journal in pages."""
@@ -90,8 +60,8 @@ class Rpc(Endpoint[State, StatusWork]):
                 page_size=request.page_size,
                 page_token=page_token,
                 query_hash=same,
-                default_size=_DEFAULT_PAGE,
-                max_size=_MOST_A_PAGE,
+                default_size=DEFAULT_PAGE,
+                max_size=MOST_A_PAGE,
                 descending=order.descending,
                 size_of=size_of,
             )
@@ -104,7 +74,7 @@ class Rpc(Endpoint[State, StatusWork]):
             numbers[begin.start :],
             lambda payload: wanted.matches(watch.read_event(payload)),
             # One more tells whether another page follows.
-            min(request.page_size or _DEFAULT_PAGE, _MOST_A_PAGE) + 1,
+            min(request.page_size or DEFAULT_PAGE, MOST_A_PAGE) + 1,
         )
         shown = cut([order.key(row.sequence) for row in found], "", lambda index: len(found[index].payload))
         rest = pb.ListProgressEventsResponse(
@@ -178,13 +148,7 @@ class Rpc(Endpoint[State, StatusWork]):
         if request.programme != _EVERY:
             programme = parse_name(request.programme, "programmes", "programme", default=self.default_programme)
             state.model.programme(programme)
-        if len(request.kinds) > _MOST_KINDS:
-            raise Refusal(
-                Reason.TOO_MANY,
-                f"{len(request.kinds)} kinds; give at most {_MOST_KINDS}",
-                field="kinds",
-                metadata={"limit": str(_MOST_KINDS), "count": str(len(request.kinds))},
-            )
+        check_number(request.kinds)
         for index, kind in enumerate(request.kinds):
             if kind == 0 or kind not in events_pb2.ProgressEventKind.values():
                 raise Refusal(
@@ -223,53 +187,6 @@ def _service(state: State, name: str, asked: str) -> str:
             metadata={"name": asked},
         )
     return state.aliases[name]
-
-
-def _date_in(request: pb.GetCompletionRequest, today: date) -> PartialDate:
-    given = request.as_of
-    if not (given.year or given.month or given.day):
-        return PartialDate(today.year, today.month, today.day)
-    return PartialDate.of(given.year, given.month, given.day, field="as_of")
-
-
-def _group_by(number: int) -> domain.GroupBy | None:
-    if not number:
-        return None
-    try:
-        return domain.GroupBy(number)
-    except ValueError:
-        raise Refusal(
-            Reason.UNKNOWN_VALUE,
-            f"{number} is not known to this version; give one of {', '.join(by.name for by in domain.GroupBy)}",
-            field="group_by",
-            metadata={"value": str(number)},
-        ) from None
-
-
-def _count(state: State, programme_id: str, asked: PartialDate, known_at: datetime, by: domain.GroupBy | None) -> bytes:
-    programme = state.model.programme(programme_id)
-    services = state.model.services.values()
-    counted = domain.count(programme, services, asked.last_day(), known_at)
-    groups = domain.count_groups(programme, services, asked.last_day(), known_at, by=by) if by else ()
-    if len(groups) > _MOST_GROUPS:
-        raise Refusal(
-            Reason.TOO_MANY,
-            f"{by.name if by else ''} would divide it into {len(groups)} groups, and a reply holds {_MOST_GROUPS}; "
-            "divide it by something else",
-            field="group_by",
-            metadata={"limit": str(_MOST_GROUPS), "count": str(len(groups))},
-        )
-    return pb.GetCompletionResponse(
-        total=wire.counts_out(counted.total),
-        groups=wire.groups_out(groups),
-        groups_overlap=by is domain.GroupBy.LEVEL,
-        programme=f"programmes/{programme_id}",
-        as_of=wire.date_out(asked),
-        facts_through=wire.date_out(counted.facts_through),
-        programme_display_name=counted.programme.display_name,
-        start_date=wire.date_out(counted.programme.start),
-        target_date=wire.date_out(counted.programme.target),
-    ).SerializeToString()
 
 
 def _head(place: Checkpoint) -> event_pb2.JournalHead:
