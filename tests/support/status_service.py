@@ -123,13 +123,20 @@ class StatusService:
 
 @asynccontextmanager
 async def running_status(
-    *, seeded: bool = False, listed: int = 227, done: int = 11, **settings: Any
+    *,
+    seeded: bool = False,
+    listed: int = 227,
+    done: int = 11,
+    prepare: Callable[[Peers], None] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[tuple[StatusService, Peers]]:
-    """Start status on sources of its own, and end both after use."""
+    """Start status on sources of its own, which `prepare` may fill, and end both after use."""
     with tempfile.TemporaryDirectory(prefix="tiendo-status-", ignore_cleanup_errors=True) as folder:
         async with running_peers() as peers:
             if seeded:
                 peers.seed(listed, done)
+            if prepare:
+                prepare(peers)
             service = StatusService(Path(folder), peers, **settings)
             try:
                 await service.start()

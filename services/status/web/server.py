@@ -83,7 +83,10 @@ class Website:
         finally:
             told.cancel()
             self._server.should_exit = True
-            await serving
+            while not serving.done():
+                # Who cancels this must not cut the end off; it is bounded.
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait({serving})
 
     def close(self) -> None:
         """Let go of the port, served or not."""
