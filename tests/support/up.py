@@ -59,6 +59,16 @@ class Up:
         assert self.process.stdout
         self.process.stdout.close()
 
+    @property
+    def page_url(self) -> str:
+        """Where the pages are."""
+        return f"http://127.0.0.1:{self.web_port}"
+
+    def collect(self) -> None:
+        """Take note that it ended by itself."""
+        assert self.process
+        self.process.communicate(timeout=15)
+
     def parts(self) -> dict[int, str]:
         """The processes that it started, with their command lines."""
         assert self.process
