@@ -8,7 +8,7 @@ import logging
 import structlog
 import typer
 
-from services.cli import backups, catalog, doctor, moves, outlook, parts, status, up, watch
+from services.cli import backups, catalog, doctor, moves, outlook, parts, report, status, up, watch
 from services.cli.session import Globals, JsonOption, LangOption
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ up.register(app)
 parts.register(app)
 backups.register(app)
 status.register(app)
+report.register(app)
 outlook.register(app)
 watch.register(app)
 doctor.register(app)

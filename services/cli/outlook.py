@@ -53,7 +53,7 @@ def forecast_lines(reply: pb.GetForecastResponse, session: Session) -> list[str]
         lines.append(
             line(label, date_text(finish.date) if finish.date.year else word("screen.forecast.not_in_ten_years"))
         )
-    if reply.HasField("target_chance"):
+    if reply.HasField("target_chance") and reply.HasField("needed_per_month"):
         label = word("screen.forecast.target_chance", date=day(last_day(reply.target_date)))
         lines.append(line(label, percent(round(reply.target_chance * 10_000), 10_000, lang)))
     basis = reply.basis

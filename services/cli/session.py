@@ -162,7 +162,7 @@ def _shown(name: str, value: str) -> str:
     try:
         if name.endswith("_time"):
             return instant(datetime.fromisoformat(value))
-        if name in {"today", "latest"}:
+        if name in {"today", "latest", "before"}:
             return partial_date(*(int(part) for part in value.split("-")))
     except (ValueError, TypeError):
         return value

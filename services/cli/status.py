@@ -30,10 +30,10 @@ def figure(client: Client, lang: Lang, programme: str = "", at_least: tuple[str,
     return figure_line(client.ask(client.status.GetCompletion, request), lang)
 
 
-def show(session: Session, as_of: str | None, known_at: str | None, by: str | None, programme: str) -> None:
+def show(session: Session, as_of: str | None, known_at: str | None, by: str | None, programme: str, only: str) -> None:
     """Show how complete a programme is, as of when."""
     lang = session.lang
-    request = status_service_pb2.GetCompletionRequest(programme=programme_name(programme))
+    request = status_service_pb2.GetCompletionRequest(programme=programme_name(programme), filter=only)
     if as_of:
         request.as_of.CopyFrom(parse_date(as_of, lang))
     if known_at:
@@ -45,8 +45,9 @@ def show(session: Session, as_of: str | None, known_at: str | None, by: str | No
         session.show_json(reply)
         return
     name = programme_title(session, reply)
-    pace = _needed(session, request)
-    session.say(*screen(reply, lang, name=name, asked=bool(as_of), known_at=bool(known_at), pace=pace))
+    pace = None if only else _needed(session, request)
+    lines = screen(reply, lang, name=name, asked=bool(as_of), known_at=bool(known_at), pace=pace, only=only)
+    session.say(*lines)
     if by:
         _groups(session, reply, request.group_by)
     session.say(_freshness(session))
@@ -98,8 +99,13 @@ def screen(
     asked: bool = False,
     known_at: bool = False,
     pace: int | None = None,
+    only: str = "",
 ) -> list[str]:
-    """Lay out the answer, line by line; `pace` is how many a month complete the plan in time."""
+    """Lay out the answer, line by line.
+
+    `pace` is how many a month complete the plan in time, `only` the filter where a part of the plan was asked for: what
+    the whole plan still needs is then not said.
+    """
     session = Session(lang, False, "")
     word, total = session.word, reply.total
     lines = [title_line(reply, lang, name)]
@@ -108,6 +114,8 @@ def screen(
         lines.append(
             word("screen.status.known_at", time=instant(reply.known_at.ToDatetime().astimezone(), seconds=True))
         )
+    if only:
+        lines.append(word("report.filter", filter=only))
     share = percent(total.completed, total.planned, lang)
     planned = f"{number(total.completed, lang):>5} / {number(total.planned, lang)}"
     lines.append(f"  {word('count.completed'):<24}{planned}{share:>9}")
@@ -118,7 +126,8 @@ def screen(
     for line in _LINES:
         text = f"  {word(f'count.{line}'):<24}{number(getattr(total, line), lang):>5}"
         lines.append(f"{text}{' ' * 11}{notes[line]}" if line in notes else text)
-    lines.extend(_outlook(session, reply, pace, asked=asked))
+    if not only:
+        lines.extend(_outlook(session, reply, pace, asked=asked))
     return lines
 
 
@@ -204,6 +213,7 @@ def status(
     ] = None,
     known_at: Annotated[str | None, typer.Option("--known-at", help="Only what was recorded up to then.")] = None,
     by: Annotated[str | None, typer.Option("--by", help="Divide by field, agency, level or stage.")] = None,
+    only: Annotated[str, typer.Option("--filter", help="Only these services, such as: outcome = IN_PROGRESS.")] = "",
     programme: Annotated[str, typer.Option("--programme", help="Its id; default: the installation's.")] = "",
 ) -> None:
     """Show how complete a programme is, as of when; `rebuild` refolds the figures from the journals."""
@@ -212,7 +222,7 @@ def status(
     elif action:
         raise UsageProblemError(session.word("screen.common.unknown_choice", value=action, choices="rebuild"))
     else:
-        show(session, as_of, known_at, by, programme)
+        show(session, as_of, known_at, by, programme, only)
 
 
 def register(app: typer.Typer) -> None:

@@ -12,21 +12,28 @@ VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
 NOTHING = "–"
 
 
+def hundredths(completed: int, planned: int) -> int | None:
+    """Give the share in hundredths of a per cent, rounded half up: 485 for 11 of 227; None where nothing is planned.
+
+    10,000 is the whole, and only the whole. Raises ValueError unless 0 <= completed <= planned.
+    """
+    if not 0 <= completed <= planned:
+        raise ValueError(f"completed must be 0 to {planned}, not {completed}")
+    if planned == 0:
+        return None
+    return 10_000 if completed == planned else min((20_000 * completed + planned) // (2 * planned), 9_999)
+
+
 def percent(completed: int, planned: int, lang: Lang) -> str:
     """Show `completed` of `planned` with two decimals, rounded half up: "4,85%" or "4.85 %".
 
     "–" stands where nothing is planned. The whole is "100%", and only the whole: just below it stands "99,99%".
     Raises ValueError unless 0 <= completed <= planned.
     """
-    if not 0 <= completed <= planned:
-        raise ValueError(f"completed must be 0 to {planned}, not {completed}")
-    if planned == 0:
+    share = hundredths(completed, planned)
+    if share is None:
         return NOTHING
-    if completed == planned:
-        figure = "100"
-    else:
-        hundredths = min((20_000 * completed + planned) // (2 * planned), 9_999)
-        figure = f"{hundredths // 100}.{hundredths % 100:02d}"
+    figure = "100" if share == 10_000 else f"{share // 100}.{share % 100:02d}"
     return f"{figure.replace('.', ',')}%" if lang is Lang.VI else f"{figure} %"
 
 

@@ -13,14 +13,14 @@ from services.common.config import Settings
 from services.common.journal import utc_now
 from services.common.peer import Peer
 from services.common.runtime import Runtime
-from services.status import consumers, metrics, storage, usecases, wire
+from services.status import consumers, metrics, storage, usecases, web, wire
 from services.status.clock import Clock
 from services.status.config import StatusSettings
 from services.status.consumers import Feeds
+from services.status.report import Desk as Reports
 from services.status.rpc import Rpc
 from services.status.storage import State, StatusWork
 from services.status.watch import JOURNAL, Watches
-from services.status.web import Desk, Website, build_app
 from tiendo.status.v1 import status_service_pb2
 
 DESCRIPTOR = status_service_pb2.DESCRIPTOR.services_by_name["StatusService"]
@@ -63,6 +63,7 @@ def build(
         source: Peer(shared.address_of(source), service) for source, service in consumers.SERVICES.items()
     }
     rpc.allowed_days = own.allowed_days
+    rpc.desk = Reports()
     rpc.feeds = Feeds(runtime, peers, shared).all
     rpc.watches = Watches(
         runtime.live,
@@ -75,11 +76,11 @@ def build(
     return runtime, rpc, peers
 
 
-def website(runtime: Runtime[State, StatusWork], rpc: Rpc, shared: Settings, own: StatusSettings) -> Website | None:
+def website(runtime: Runtime[State, StatusWork], rpc: Rpc, shared: Settings, own: StatusSettings) -> web.Website | None:
     """Wire the pages; None where none are wanted."""
     if own.web_port is None:
         return None
-    desk = Desk(
+    desk = web.Desk(
         live=runtime.live,
         watches=rpc.watches,
         find_progress=partial(usecases.find_progress, runtime.engine),
@@ -88,8 +89,9 @@ def website(runtime: Runtime[State, StatusWork], rpc: Rpc, shared: Settings, own
         default_programme=shared.default_programme,
         stopping=runtime.stopping,
         allowed_days=own.allowed_days,
+        reports=rpc.desk,
     )
-    return Website(build_app(desk), shared.host, own.web_port, reuse_port=shared.reuse_port)
+    return web.Website(web.build_app(desk), shared.host, own.web_port, reuse_port=shared.reuse_port)
 
 
 async def serve(shared: Settings, own: StatusSettings, stopping: asyncio.Event) -> None:

@@ -17,6 +17,7 @@ from sqlmodel import Field, SQLModel
 from services.common.db import Sequence64, table_of, upsert
 from services.common.feed import Checkpoint
 from services.common.journal import Head, Journal, Row
+from services.common.resources import Revision
 from services.common.snapshot import Answers
 from services.common.writer import Work
 from services.status.projection import Fact, ReadModel, fold
@@ -112,6 +113,12 @@ class State:
     def checkpoint(self, source: str) -> Checkpoint:
         """How far a source was followed."""
         return self.checkpoints.get(source, Checkpoint())
+
+    @property
+    def revisions(self) -> list[str]:
+        """Catalog's and integration's journal, as far as the state includes them."""
+        places = ((source, self.checkpoint(source)) for source in SOURCES)
+        return [Revision(source, place.epoch, place.sequence).encode() for source, place in places if place.epoch]
 
 
 def load(connection: Connection, decode: Decode, since: State | None = None) -> State:

@@ -120,7 +120,7 @@ async def test_what_wants_attention_comes_with_the_command_that_mends_it(stack: 
     wrong = await screen(stack, "attention", "--kind", "late")
 
     assert shown[0] == "Blocked (2)"
-    place = shown.index("  bca-020  No. 20 (not yet named)  since 30/10/2022, 31 days  chờ kết nối")
+    place = shown.index("  bca-020  No. 20 (not yet named)  30/10/2022 (31 days)  chờ kết nối")
     assert shown[place + 1] == "      tiendo integration unblock bca-020 --date …"
     assert whole[-1].startswith("Target date passed (within 2022): 11 / 227 completed, ")
     assert [item["kind"] for item in found["items"]] == ["ATTENTION_KIND_OVERDUE"]
@@ -131,12 +131,12 @@ async def test_where_nothing_can_be_forecast_the_screen_says_why(stack: Stack) -
     """What remains, the pace that asks for, and what is missing for a forecast."""
     shown = await screen(stack, "forecast", "--as-of", "09/2022")
 
-    assert [_spaced(line) for line in shown] == [
+    assert [_spaced(line) for line in shown[:-1]] == [
         "227 online public services of the Ministry of Public Security · target: completed within 2022",
         "As of 09/2022",
         "  Still to complete  216",
         "  Needed per month  72 (until 31/12/2022)",
         "  Achieved per month  not enough reports",
-        "Too little to forecast from: 0 dated completions, on 0 different dates over 0 weeks; "
-        "it takes at least 6 dates over 8 weeks.",
     ]
+    assert shown[-1].startswith("Too little to forecast from: 0 dated completions, on 0 different dates over 0 weeks; ")
+    assert shown[-1].endswith("it takes at least 6 dates over 8 weeks.")

@@ -273,3 +273,23 @@ async def test_no_pages_where_none_are_wanted() -> None:
     """An empty port means no pages; the default is the one that the README names."""
     assert StatusSettings(web_port="").web_port is None  # type: ignore[arg-type]
     assert StatusSettings.model_fields["web_port"].default == 7100
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind", "begins"),
+    [
+        ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", b"PK"),
+        ("pdf", "application/pdf", b"%PDF"),
+        ("csv", "text/csv; charset=utf-8", b"\xef\xbb\xbf"),
+    ],
+)
+async def test_the_overview_leads_to_its_files(site: Site, suffix: str, kind: str, begins: bytes) -> None:
+    """Each file is of the day, the language and the data that the page shows; a wrong day is told like on a page."""
+    if suffix != "csv":
+        assert f'href="/report.{suffix}?as_of=2022-08&amp;lang=vi"' in (await site.get("/?lang=vi&as_of=2022-08")).text
+    answer = await site.get(f"/report.{suffix}?as_of=2022-08&lang=vi")
+
+    assert answer.headers["content-type"] == kind
+    assert f"bca-2022-2022-08.{suffix}" in answer.headers["content-disposition"]
+    assert answer.content.startswith(begins)
+    await site.get(f"/report.{suffix}?as_of=x", 400)

@@ -17,7 +17,8 @@ from services.common.feed import Checkpoint, Feed, FeedState
 from services.common.listing import Order, Page, page, parse_order, query_hash
 from services.common.resources import parse_name
 from services.status import usecases, watch
-from services.status.rpc.figures import DEFAULT_PAGE, MOST_A_PAGE, Figures, check_number
+from services.status.rpc.exports import Exports
+from services.status.rpc.figures import DEFAULT_PAGE, MOST_A_PAGE, check_number
 from services.status.storage import SOURCES, State
 from services.status.watch import Filter, Watches
 from tiendo.common.v1 import event_pb2
@@ -33,7 +34,7 @@ _STATES = {
 }
 
 
-class Rpc(Figures):
+class Rpc(Exports):
     """tiendo.status.v1.StatusService."""
 
     watches: Watches

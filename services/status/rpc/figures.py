@@ -15,10 +15,10 @@ from services.common.endpoint import Endpoint, checked_instant
 from services.common.envelope import chunk
 from services.common.errors import Reason, Refusal
 from services.common.listing import page, query_hash
-from services.common.resources import Revision, parse_name
+from services.common.resources import parse_name
 from services.status import domain, usecases, watch, wire
 from services.status.domain import EVERYTHING, AttentionKind, GroupBy, Interval, Stage
-from services.status.storage import SOURCES, State, StatusWork
+from services.status.storage import State, StatusWork
 from tiendo.status.v1 import status_service_pb2 as pb
 
 DEFAULT_PAGE = 50
@@ -55,8 +55,7 @@ class Figures(Endpoint[State, StatusWork]):
 
     def revisions(self, state: State) -> list[str]:
         """Catalog's and integration's journal, as far as the state includes them."""
-        places = ((source, state.checkpoint(source)) for source in SOURCES)
-        return [Revision(source, place.epoch, place.sequence).encode() for source, place in places if place.epoch]
+        return state.revisions
 
     def _asked(self, request: Any) -> _Asked:
         programme_id = parse_name(request.programme, "programmes", "programme", default=self.default_programme)
@@ -72,7 +71,7 @@ class Figures(Endpoint[State, StatusWork]):
         """How many are complete."""
         state = await self.read(request.at_least, call)
         asked = self._asked(request)
-        by = _value(GroupBy, request.group_by, "group_by") if request.group_by else None
+        by = value_of(GroupBy, request.group_by, "group_by") if request.group_by else None
         question = usecases.Question(asked.programme_id, asked.as_of, asked.known_at, request.filter, by)
 
         def kept() -> bytes:
@@ -92,7 +91,7 @@ class Figures(Endpoint[State, StatusWork]):
         """How completion grew."""
         state = await self.read(request.at_least, call)
         asked = self._asked(request)
-        interval = _value(Interval, request.interval, "interval") if request.interval else Interval.MONTH
+        interval = value_of(Interval, request.interval, "interval") if request.interval else Interval.MONTH
 
         def work() -> pb.GetBurnUpResponse:
             burn_up = usecases.burn_up(state, *asked.of, interval=interval)
@@ -116,7 +115,7 @@ class Figures(Endpoint[State, StatusWork]):
         state = await self.read(request.at_least, call)
         asked = self._asked(request)
         check_number(request.kinds)
-        kinds = {_value(AttentionKind, kind, f"kinds[{index}]") for index, kind in enumerate(request.kinds)}
+        kinds = {value_of(AttentionKind, kind, f"kinds[{index}]") for index, kind in enumerate(request.kinds)}
         return await asyncio.to_thread(self._attention, state, asked, kinds, request)
 
     def _attention(
@@ -158,7 +157,7 @@ def check_number(kinds: Any) -> None:
         )
 
 
-def _value(kind: type[E], number: int, field: str) -> E:
+def value_of(kind: type[E], number: int, field: str) -> E:
     """Give the value of an enum. Raises Refusal UNKNOWN_VALUE."""
     try:
         return kind(number)

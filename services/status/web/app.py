@@ -3,6 +3,7 @@
 Invariant: every answer carries the security headers, and no reader sees the text of an exception.
 """
 
+import asyncio
 import hashlib
 import secrets
 import time
@@ -21,9 +22,12 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.common.dates import parse_date
 from services.common.db import described, may_pass
 from services.common.errors import Kind, Reason, Refusal
 from services.common.words import word_error
+from services.status.report import Format
+from services.status.usecases import Question
 from services.status.web import asked, pages, stream
 from services.status.web.asked import Asked
 from services.status.web.desk import Desk
@@ -90,7 +94,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.environment.globals |= {"asset": self.assets.address, "reports": False}
+        self.environment.globals["asset"] = self.assets.address
 
     def endpoint(self, template: str, show: Show) -> Callable[[Request], Awaitable[Response]]:
         """Give the endpoint of a page."""
@@ -204,9 +208,26 @@ def build_app(desk: Desk) -> ASGIApp:
         Route("/live/events", site.guarded(streams.events)),
         Route("/changes", site.guarded(streams.changes)),
         Route("/attention", site.endpoint("attention.html", pages.attention)),
+        *(Route(f"/report.{kind.name.lower()}", site.guarded(_report(desk, kind))) for kind in Format),
         Route("/static/{name}", site.assets.show),
     ]
     return _Edge(Starlette(routes=routes, exception_handlers={HTTPException: site.not_found}))
+
+
+def _report(desk: Desk, format: Format) -> Callable[[Request], Awaitable[Response]]:  # noqa: A002 (report's word)
+    async def answer(request: Request) -> Response:
+        ask = asked.read(request, desk.default_programme)
+        compare = parse_date(ask.get("compare"), "compare") if ask.get("compare") else None
+        question = Question(ask.programme, ask.as_of, ask.known_at)
+        making = desk.reports.file(desk.live.current, question, format, ask.lang, today=desk.today(), compare=compare)
+        async with making as made:
+            content = await asyncio.to_thread(made.content.read)
+        # A workbook is kept, a page to sign is looked at first.
+        kind = "inline" if format is Format.PDF else "attachment"
+        headers = {"content-disposition": f'{kind}; filename="{made.file_name}"'}
+        return Response(content, media_type=made.media_type, headers=headers)
+
+    return answer
 
 
 def _service(site: Pages) -> Callable[[Request], Awaitable[Response]]:

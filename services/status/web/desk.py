@@ -12,10 +12,10 @@ from typing import TypeVar
 from services.common.dates import vietnam_day
 from services.common.feed import Feed, FeedState
 from services.common.journal import Row
-from services.common.resources import Revision
 from services.common.snapshot import Live
 from services.status.domain import Stage
-from services.status.storage import SOURCES, State
+from services.status.report import Desk as Reports
+from services.status.storage import State
 from services.status.watch import Watches
 from services.status.web.kept import Kept
 from services.status.web.listing import Shelf
@@ -37,6 +37,7 @@ class Desk:
     default_programme: str
     stopping: asyncio.Event
     allowed_days: Mapping[Stage, int]
+    reports: Reports
     kept: Kept = field(default_factory=Kept)
     shelf: Shelf = field(default_factory=Shelf)
 
@@ -65,5 +66,4 @@ class Desk:
 
 def data_reference(state: State) -> str:
     """Give the one code at the foot of a page: with it the figures can be asked for again, and told apart from later ones."""
-    places = [(source, state.checkpoint(source)) for source in SOURCES]
-    return " · ".join(Revision(source, place.epoch, place.sequence).encode() for source, place in places if place.epoch)
+    return " · ".join(state.revisions)

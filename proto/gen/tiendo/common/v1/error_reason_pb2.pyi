@@ -37,7 +37,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_INVALID_NAME: _ErrorReason.ValueType  # 5
     """INVALID_ARGUMENT: a name is not of the form collection/id with an id of [a-z0-9-]{1,63}."""
     ERROR_REASON_INVALID_DATE: _ErrorReason.ValueType  # 6
-    """INVALID_ARGUMENT: no such day, month or year, or a part given without the part before it."""
+    """INVALID_ARGUMENT: no such day, month or year, a part given without the part before it, or a day to compare with that
+    does not lie before the day asked about (Metadata: before).
+    """
     ERROR_REASON_INVALID_TIME: _ErrorReason.ValueType  # 7
     """INVALID_ARGUMENT: an instant outside years 1 to 9999, or nanoseconds outside a second."""
     ERROR_REASON_DATE_IN_FUTURE: _ErrorReason.ValueType  # 8
@@ -141,7 +143,9 @@ ERROR_REASON_INVALID_CHARACTER: ErrorReason.ValueType  # 4
 ERROR_REASON_INVALID_NAME: ErrorReason.ValueType  # 5
 """INVALID_ARGUMENT: a name is not of the form collection/id with an id of [a-z0-9-]{1,63}."""
 ERROR_REASON_INVALID_DATE: ErrorReason.ValueType  # 6
-"""INVALID_ARGUMENT: no such day, month or year, or a part given without the part before it."""
+"""INVALID_ARGUMENT: no such day, month or year, a part given without the part before it, or a day to compare with that
+does not lie before the day asked about (Metadata: before).
+"""
 ERROR_REASON_INVALID_TIME: ErrorReason.ValueType  # 7
 """INVALID_ARGUMENT: an instant outside years 1 to 9999, or nanoseconds outside a second."""
 ERROR_REASON_DATE_IN_FUTURE: ErrorReason.ValueType  # 8

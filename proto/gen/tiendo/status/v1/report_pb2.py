@@ -22,19 +22,21 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from tiendo.common.v1 import date_pb2 as tiendo_dot_common_dot_v1_dot_date__pb2
+from tiendo.status.v1 import completion_pb2 as tiendo_dot_status_dot_v1_dot_completion__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtiendo/status/v1/report.proto\x12\x10tiendo.status.v1\"\\\n\x0cReportHeader\x12\x11\n\tfile_name\x18\x01 \x01(\t\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x11\n\trevisions\x18\x04 \x03(\t*s\n\x0cReportFormat\x12\x1d\n\x19REPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n\x12REPORT_FORMAT_XLSX\x10\x01\x12\x15\n\x11REPORT_FORMAT_CSV\x10\x02\x12\x15\n\x11REPORT_FORMAT_PDF\x10\x03*n\n\x0eReportLanguage\x12\x1f\n\x1bREPORT_LANGUAGE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aREPORT_LANGUAGE_VIETNAMESE\x10\x01\x12\x1b\n\x17REPORT_LANGUAGE_ENGLISH\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtiendo/status/v1/report.proto\x12\x10tiendo.status.v1\x1a\x1btiendo/common/v1/date.proto\x1a!tiendo/status/v1/completion.proto\"\xb3\x01\n\x0cReportHeader\x12\x11\n\tfile_name\x18\x01 \x01(\t\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x11\n\trevisions\x18\x04 \x03(\t\x12,\n\x05\x61s_of\x18\x05 \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12\'\n\x05total\x18\x06 \x01(\x0b\x32\x18.tiendo.status.v1.Counts*s\n\x0cReportFormat\x12\x1d\n\x19REPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n\x12REPORT_FORMAT_XLSX\x10\x01\x12\x15\n\x11REPORT_FORMAT_CSV\x10\x02\x12\x15\n\x11REPORT_FORMAT_PDF\x10\x03*n\n\x0eReportLanguage\x12\x1f\n\x1bREPORT_LANGUAGE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aREPORT_LANGUAGE_VIETNAMESE\x10\x01\x12\x1b\n\x17REPORT_LANGUAGE_ENGLISH\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tiendo.status.v1.report_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REPORTFORMAT']._serialized_start=145
-  _globals['_REPORTFORMAT']._serialized_end=260
-  _globals['_REPORTLANGUAGE']._serialized_start=262
-  _globals['_REPORTLANGUAGE']._serialized_end=372
-  _globals['_REPORTHEADER']._serialized_start=51
-  _globals['_REPORTHEADER']._serialized_end=143
+  _globals['_REPORTFORMAT']._serialized_start=297
+  _globals['_REPORTFORMAT']._serialized_end=412
+  _globals['_REPORTLANGUAGE']._serialized_start=414
+  _globals['_REPORTLANGUAGE']._serialized_end=524
+  _globals['_REPORTHEADER']._serialized_start=116
+  _globals['_REPORTHEADER']._serialized_end=295
 # @@protoc_insertion_point(module_scope)

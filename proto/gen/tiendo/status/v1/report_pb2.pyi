@@ -8,6 +8,8 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from tiendo.common.v1 import date_pb2 as _date_pb2
+from tiendo.status.v1 import completion_pb2 as _completion_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -81,6 +83,8 @@ class ReportHeader(_message.Message):
     MEDIA_TYPE_FIELD_NUMBER: _builtins.int
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     REVISIONS_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
     file_name: _builtins.str
     """A name to save it by, for example `bca-2022-2022-09.xlsx`."""
     media_type: _builtins.str
@@ -91,6 +95,14 @@ class ReportHeader(_message.Message):
     def revisions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the figures are current through: catalog's and integration's journal."""
 
+    @_builtins.property
+    def as_of(self) -> _date_pb2.PartialDate:
+        """The day the figures are as of."""
+
+    @_builtins.property
+    def total(self) -> _completion_pb2.Counts:
+        """The figures of all that the file is about."""
+
     def __init__(
         self,
         *,
@@ -98,10 +110,12 @@ class ReportHeader(_message.Message):
         media_type: _builtins.str = ...,
         size_bytes: _builtins.int = ...,
         revisions: _abc.Iterable[_builtins.str] | None = ...,
+        as_of: _date_pb2.PartialDate | None = ...,
+        total: _completion_pb2.Counts | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["file_name", b"file_name", "media_type", b"media_type", "revisions", b"revisions", "size_bytes", b"size_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "file_name", b"file_name", "media_type", b"media_type", "revisions", b"revisions", "size_bytes", b"size_bytes", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

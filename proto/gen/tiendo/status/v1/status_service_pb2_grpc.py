@@ -70,6 +70,11 @@ class StatusServiceStub:
                 request_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetFreshnessRequest.SerializeToString,
                 response_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetFreshnessResponse.FromString,
                 _registered_method=True)
+        self.ExportReport = channel.unary_stream(
+                '/tiendo.status.v1.StatusService/ExportReport',
+                request_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.ExportReportRequest.SerializeToString,
+                response_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.ExportReportResponse.FromString,
+                _registered_method=True)
 
 
 class StatusServiceServicer:
@@ -128,6 +133,14 @@ class StatusServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportReport(self, request, context):
+        """The figures as a file: a workbook, the services line by line, a page to sign. The same facts and question give the
+        same bytes. Few are made at a time and others wait their turn, so give a deadline of minutes for a large programme.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_StatusServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -165,6 +178,11 @@ def add_StatusServiceServicer_to_server(servicer, server):
                     servicer.GetFreshness,
                     request_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetFreshnessRequest.FromString,
                     response_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.GetFreshnessResponse.SerializeToString,
+            ),
+            'ExportReport': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportReport,
+                    request_deserializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.ExportReportRequest.FromString,
+                    response_serializer=tiendo_dot_status_dot_v1_dot_status__service__pb2.ExportReportResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -357,6 +375,33 @@ class StatusService:
             '/tiendo.status.v1.StatusService/GetFreshness',
             tiendo_dot_status_dot_v1_dot_status__service__pb2.GetFreshnessRequest.SerializeToString,
             tiendo_dot_status_dot_v1_dot_status__service__pb2.GetFreshnessResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tiendo.status.v1.StatusService/ExportReport',
+            tiendo_dot_status_dot_v1_dot_status__service__pb2.ExportReportRequest.SerializeToString,
+            tiendo_dot_status_dot_v1_dot_status__service__pb2.ExportReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,10 @@ class StatusServiceStub:
     """
     GetFreshness: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.GetFreshnessRequest, _status_service_pb2.GetFreshnessResponse]
     """How far each source has been followed."""
+    ExportReport: _grpc.UnaryStreamMultiCallable[_status_service_pb2.ExportReportRequest, _status_service_pb2.ExportReportResponse]
+    """The figures as a file: a workbook, the services line by line, a page to sign. The same facts and question give the
+    same bytes. Few are made at a time and others wait their turn, so give a deadline of minutes for a large programme.
+    """
 
 @_typing.type_check_only
 class StatusServiceAsyncStub(StatusServiceStub):
@@ -77,6 +81,10 @@ class StatusServiceAsyncStub(StatusServiceStub):
     """
     GetFreshness: _aio.UnaryUnaryMultiCallable[_status_service_pb2.GetFreshnessRequest, _status_service_pb2.GetFreshnessResponse]  # type: ignore[assignment]
     """How far each source has been followed."""
+    ExportReport: _aio.UnaryStreamMultiCallable[_status_service_pb2.ExportReportRequest, _status_service_pb2.ExportReportResponse]  # type: ignore[assignment]
+    """The figures as a file: a workbook, the services line by line, a page to sign. The same facts and question give the
+    same bytes. Few are made at a time and others wait their turn, so give a deadline of minutes for a large programme.
+    """
 
 class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers completion questions from the journals of catalog and integration, and tells of progress as it happens."""
@@ -141,5 +149,15 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_status_service_pb2.GetFreshnessResponse, _abc.Awaitable[_status_service_pb2.GetFreshnessResponse]]:
         """How far each source has been followed."""
+
+    @_abc_1.abstractmethod
+    def ExportReport(
+        self,
+        request: _status_service_pb2.ExportReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_status_service_pb2.ExportReportResponse], _abc.AsyncIterator[_status_service_pb2.ExportReportResponse]]:
+        """The figures as a file: a workbook, the services line by line, a page to sign. The same facts and question give the
+        same bytes. Few are made at a time and others wait their turn, so give a deadline of minutes for a large programme.
+        """
 
 def add_StatusServiceServicer_to_server(servicer: StatusServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
