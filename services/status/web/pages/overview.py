@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup
-
 from services.common.dates import PartialDate
 from services.common.figures import NOTHING
 from services.common.figures import day as shown_day
@@ -99,8 +97,8 @@ class View:
     bar_text: str
     blocked: str
     figures: tuple[Figure, ...]
-    wide: Markup
-    narrow: Markup
+    wide: str
+    narrow: str
     has_band: bool
     has_forecast: bool
     basis: str
@@ -142,7 +140,7 @@ def _view(desk: Desk, state: State, ask: Asked, words: Words) -> View:
     grown = _grown(programme, services, day, known_at)
     label = _chart_label(grown, version, words)
     charts_of = {
-        width: Markup(charts.burn_up_svg(grown, ahead, words.lang, label=label, width=width, height=_HEIGHT))  # noqa: S704
+        width: charts.burn_up_svg(grown, ahead, words.lang, label=label, width=width, height=_HEIGHT)
         for width in (_WIDE, _NARROW)
     }
     target = version.target
