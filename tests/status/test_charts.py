@@ -2,6 +2,7 @@
 
 import re
 from datetime import date
+from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -105,4 +106,4 @@ def test_everything_lies_on_the_drawing(width: int, numbers: list[tuple[int, int
     months = [
         float(text.get("x", "0")) for text in drawing.iter(f"{SVG}text") if re.fullmatch(r"\d\d/\d{4}", text.text or "")
     ]
-    assert all(after - before > 40 for before, after in zip(months, months[1:], strict=False))
+    assert all(after - before > 40 for before, after in pairwise(months))
