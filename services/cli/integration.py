@@ -6,12 +6,14 @@ between is refused, not overwritten.
 
 import contextlib
 from collections.abc import Sequence
+from datetime import UTC
 from typing import Annotated, Any
 
 import typer
 
 from services.cli.client import CallError, pages
 from services.cli.output import (
+    answer_text,
     choose,
     condition_text,
     effective_text,
@@ -119,14 +121,17 @@ def get(session: Session, service: ServiceArgument) -> None:
         for check in integration.checks
         if check.state != integration_pb2.CHECK_STATE_UNKNOWN
     )
-    rows.extend(
-        (word(f"portal.{integration_pb2.Portal.Name(link.portal).removeprefix('PORTAL_')}"), link.uri)
-        for link in integration.portal_links
-        if link.uri
-    )
-    rows.append((word("term.recorded_time"), instant(integration.update_time.ToDatetime().astimezone())))
+    answers = {check.portal: answer_text(check, lang) for check in integration.portal_checks}
+    for link in integration.portal_links:
+        rows += [(portal_text(session, link.portal), link.uri), ("", answers.get(link.portal, ""))]
+    rows.append((word("term.recorded_time"), instant(integration.update_time.ToDatetime(tzinfo=UTC))))
     session.say(id_of(integration))
     session.table(("", ""), [(f"  {label}", text) for label, text in rows if text])
+
+
+def portal_text(session: Session, portal: integration_pb2.Portal.ValueType) -> str:
+    """Name a portal."""
+    return session.word(f"portal.{integration_pb2.Portal.Name(portal).removeprefix('PORTAL_')}")
 
 
 def _condition(integration: integration_pb2.Integration) -> str:
@@ -215,7 +220,7 @@ def history(session: Session, service: ServiceArgument) -> None:
         (
             *((str(each.number),) if numbered else ()),
             effective_text(each.effective_date, lang),
-            instant(each.recorded_time.ToDatetime().astimezone()),
+            instant(each.recorded_time.ToDatetime(tzinfo=UTC)),
             transition_text(each, lang),
             each.actor,
             "; ".join(part for part in (each.reason, evidence_text(each.evidence)) if part),

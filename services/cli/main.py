@@ -8,7 +8,7 @@ import logging
 import structlog
 import typer
 
-from services.cli import backups, catalog, doctor, moves, outlook, parts, report, status, up, watch
+from services.cli import backups, catalog, doctor, moves, outlook, parts, portals, report, status, up, watch
 from services.cli.session import Globals, JsonOption, LangOption
 
 app = typer.Typer(
@@ -35,7 +35,7 @@ outlook.register(app)
 watch.register(app)
 doctor.register(app)
 app.add_typer(catalog.app, name="catalog")
-app.add_typer(moves.app, name="integration")
+app.add_typer(portals.app, name="integration")
 
 
 def run() -> None:

@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 
 from services.cli.client import pages
-from services.cli.output import choose, date_text, effective_text, parse_date, rest_command, short, title, when_text
+from services.cli.output import (
+    choose,
+    date_text,
+    detail_text,
+    effective_text,
+    parse_date,
+    rest_command,
+    short,
+    title,
+    when_text,
+)
 from services.cli.session import Session, command
 from services.cli.status import last_day, programme_name, programme_title, title_line
 from services.common.figures import day, number, percent
@@ -125,7 +135,7 @@ def _parts(item: attention_pb2.AttentionItem, session: Session) -> Iterable[str]
     if item.portal:
         yield word(f"portal.{short(integration_pb2.Portal, item.portal, 'PORTAL_')}_short")
     yield word("screen.attention.since", date=effective_text(item.since, lang), days=number(item.days, lang))
-    yield from (text for text in (item.agency, item.reason, item.detail) if text)
+    yield from (text for text in (item.agency, item.reason, detail_text(item.detail, lang)) if text)
 
 
 def attention(

@@ -12,7 +12,7 @@ from services.cli.session import UsageProblemError
 from services.common.dates import parse_date as parse_typed_date
 from services.common.errors import Refusal
 from services.common.figures import NOTHING, VIETNAM, number, partial_date, percent, slot_name, when
-from services.common.words import Lang, word
+from services.common.words import Lang, keys, word
 from tiendo.catalog.v1 import service_pb2
 from tiendo.common.v1 import date_pb2, provenance_pb2
 from tiendo.integration.v1 import integration_pb2, transition_pb2
@@ -185,6 +185,18 @@ def entry_text(transition: transition_pb2.Transition, lang: Lang) -> str:
     if kind in _TRANSITION_EVENT:
         return stage_text(transition.to_stage, lang)
     return word(f"event.service.{kind.lower()}", lang)
+
+
+def answer_text(check: integration_pb2.PortalCheck, lang: Lang) -> str:
+    """Say what a portal answered, and why it counts as unreachable."""
+    text = word(f"portal_answer.{short(integration_pb2.PortalAnswer, check.answer, 'PORTAL_ANSWER_')}", lang)
+    return f"{text}: {detail_text(check.detail, lang)}" if check.detail else text
+
+
+def detail_text(detail: str, lang: Lang) -> str:
+    """Put the service's English words about an unreachable portal into the reader's language, where they are known."""
+    known = (key for key in keys() if key.startswith("portal_detail.") and word(key, Lang.EN) == detail)
+    return next((word(key, lang) for key in known), detail)
 
 
 def or_nothing(text: str) -> str:

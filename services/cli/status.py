@@ -4,7 +4,7 @@ Invariant: the lines add up to what is planned, and silence is called "not repor
 """
 
 import calendar
-from datetime import date
+from datetime import UTC, date
 from typing import Annotated
 
 import grpc
@@ -111,9 +111,7 @@ def screen(
     lines = [title_line(reply, lang, name)]
     lines.append(word("screen.status.as_of", as_of=as_of_text(reply, asked=asked)))
     if known_at:
-        lines.append(
-            word("screen.status.known_at", time=instant(reply.known_at.ToDatetime().astimezone(), seconds=True))
-        )
+        lines.append(word("screen.status.known_at", time=instant(reply.known_at.ToDatetime(tzinfo=UTC), seconds=True)))
     if only:
         lines.append(word("report.filter", filter=only))
     share = percent(total.completed, total.planned, lang)

@@ -15,12 +15,13 @@ import grpc
 import typer
 
 from services.cli.client import UnreachableError, read_error
-from services.cli.output import choose, effective_text, short, stage_text
+from services.cli.output import choose, detail_text, effective_text, short, stage_text
 from services.cli.session import Session, command, to_json
 from services.cli.status import programme_name
 from services.common.figures import VIETNAM, day, number
 from services.common.words import Lang, word
 from tiendo.catalog.v1 import catalog_service_pb2
+from tiendo.integration.v1 import integration_pb2
 from tiendo.status.v1 import events_pb2, status_service_pb2
 
 _PREFIX = "PROGRESS_EVENT_KIND_"
@@ -61,8 +62,10 @@ def event_line(event: events_pb2.ProgressEvent, lang: Lang, today: str) -> str:
         parts.append(f"{stage_text(event.from_stage, lang)} → {stage_text(event.to_stage, lang)}")
     if kind in _DATED and event.effective_date.date.year:
         parts.append(effective_text(event.effective_date, lang))
+    if event.portal:
+        parts.append(word(f"portal.{short(integration_pb2.Portal, event.portal, 'PORTAL_')}_short", lang))
     if event.reason:
-        parts.append(event.reason)
+        parts.append(detail_text(event.reason, lang) if event.portal else event.reason)
     if counts.planned and (kind in {"service.integrated", "service.corrected"} or not event.service):
         parts.append(count)
     return f"{recorded:<8}  {what:<20} {'  '.join(parts)}"

@@ -23,7 +23,7 @@ from services.common.listing import fitting
 from services.common.log import requested
 from services.common.resources import Revision, check_request_id
 from services.common.snapshot import Live, Reached, State
-from services.common.writer import Work, Writer
+from services.common.writer import Work, Writer, repeated
 from tiendo.common.v1 import event_pb2
 
 _DEFAULT_EVENTS = 500
@@ -108,6 +108,19 @@ class Endpoint(Generic[S, W]):
 
         reply: bytes = await self.writer.run(decide, request_id=request_id, content=content)
         return reply
+
+    async def answered(self, request: Any, call: Call) -> bytes | None:
+        """Give the reply that a command's request_id got before, if any, for one that works before it calls `command`.
+
+        Refusals: INVALID_REQUEST_ID, REQUEST_ID_REUSED.
+        """
+        request_id = check_request_id(request.request_id)
+        kept = await asyncio.to_thread(self._read_reply, request_id) if request_id else None
+        return kept and repeated(request_id, content_hash(call.method, request), kept)
+
+    def _read_reply(self, request_id: str) -> tuple[str, bytes] | None:
+        with read_transaction(self.engine) as connection:
+            return self.journal.requests(connection, {request_id}).get(request_id)
 
     async def list_events(self, request: Any, call: Call) -> bytes:  # noqa: ARG002 (every handler takes the call)
         """Answer ListEvents with the very bytes that are stored."""

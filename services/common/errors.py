@@ -68,6 +68,7 @@ class Reason(StrEnum):
     ALREADY_RETIRED = "ALREADY_RETIRED"
     EPOCH_CHANGED = "EPOCH_CHANGED"
     NAME_REQUIRED = "NAME_REQUIRED"
+    PORTAL_LINK_MISSING = "PORTAL_LINK_MISSING"
 
     TOKEN_EXPIRED = "TOKEN_EXPIRED"  # noqa: S105
 
@@ -123,6 +124,7 @@ _REASONS: Mapping[Kind, tuple[Reason, ...]] = {
         Reason.ALREADY_RETIRED,
         Reason.EPOCH_CHANGED,
         Reason.NAME_REQUIRED,
+        Reason.PORTAL_LINK_MISSING,
     ),
     Kind.OUT_OF_RANGE: (Reason.TOKEN_EXPIRED,),
     Kind.UNAVAILABLE: (

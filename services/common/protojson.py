@@ -9,13 +9,13 @@ from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 _Convert = Callable[[Any], Any]
 M = TypeVar("M", bound=Message)
 
-_TIMESTAMP = Timestamp.DESCRIPTOR.full_name
 _AS_THEY_ARE = {
     FieldDescriptor.TYPE_STRING,
     FieldDescriptor.TYPE_BOOL,
@@ -26,7 +26,7 @@ _AS_TEXT = {FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_UINT64}
 
 
 def to_dict(message: Message) -> dict[str, Any]:
-    """Give a message's set fields: names in lowerCamelCase, enums by name, 64-bit numbers and instants as text.
+    """Give a message's set fields: names in lowerCamelCase, enums by name, 64-bit numbers, instants and lengths of time as text.
 
     Raises TypeError for a kind of field that no contract of ours uses.
     """
@@ -56,7 +56,7 @@ def _writing(field: FieldDescriptor) -> tuple[str, _Convert | None]:
         names = {number: value.name for number, value in field.enum_type.values_by_number.items()}
         convert = lambda number: names.get(number, number)  # noqa: E731 (its type is that of the others)
     else:
-        convert = _write_instant if _kind_of_message(field) == _TIMESTAMP else to_dict
+        convert = _TEXTS[name][0] if (name := _kind_of_message(field)) in _TEXTS else to_dict
     return field.json_name, _each(convert) if field.is_repeated else convert
 
 
@@ -72,8 +72,8 @@ def _reading_of(field: FieldDescriptor) -> _Convert | None:
     convert: _Convert
     if field.type in _AS_TEXT:
         convert = int
-    elif _kind_of_message(field) == _TIMESTAMP:
-        convert = _read_instant
+    elif (name := _kind_of_message(field)) in _TEXTS:
+        convert = _TEXTS[name][1]
     else:
         convert = lambda values: _arguments(values, _reading(field.message_type))  # noqa: E731
     return _each(convert) if field.is_repeated else convert
@@ -96,7 +96,7 @@ def _kind_of_message(field: FieldDescriptor) -> str:
     message_type = field.message_type
     name = "" if message_type is None else str(message_type.full_name)
     usual = message_type is not None and not message_type.GetOptions().map_entry
-    if not usual or (name.startswith("google.") and name != _TIMESTAMP):
+    if not usual or (name.startswith("google.") and name not in _TEXTS):
         raise TypeError(f"{field.full_name} is of a kind that is not written as JSON here")
     return name
 
@@ -116,3 +116,15 @@ def _read_instant(text: str) -> Timestamp:
     timestamp = Timestamp()
     timestamp.FromJsonString(text)
     return timestamp
+
+
+def _read_duration(text: str) -> Duration:
+    duration = Duration()
+    duration.FromJsonString(text)
+    return duration
+
+
+_TEXTS: dict[str, tuple[_Convert, _Convert]] = {
+    Timestamp.DESCRIPTOR.full_name: (_write_instant, _read_instant),
+    Duration.DESCRIPTOR.full_name: (Duration.ToJsonString, _read_duration),
+}

@@ -286,13 +286,18 @@ def _decide(
         reply = command.decide(work)
         new[command.request_id] = (command.content, reply)
         return reply
-    content, reply = before
-    if content != command.content:
+    return repeated(command.request_id, command.content, before)
+
+
+def repeated(request_id: str, content: str, kept: tuple[str, bytes]) -> bytes:
+    """Give the reply kept for a request id, with its content's hash. Raises Refusal REQUEST_ID_REUSED for other content."""
+    kept_content, reply = kept
+    if kept_content != content:
         raise Refusal(
             Reason.REQUEST_ID_REUSED,
             "this id was used before with another content; give each new command an id of its own",
             field="request_id",
-            metadata={"request_id": command.request_id},
+            metadata={"request_id": request_id},
         )
     return reply
 

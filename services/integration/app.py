@@ -4,8 +4,8 @@ Invariant: the only module that knows all the others; nothing is opened before `
 """
 
 import asyncio
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 
 from services.common.config import Settings
 from services.common.journal import utc_now
@@ -13,6 +13,7 @@ from services.common.peer import Peer
 from services.common.runtime import Runtime
 from services.integration import consumers, metrics, storage, usecases, wire
 from services.integration.config import IntegrationSettings
+from services.integration.portal import Clock, Portals, is_public
 from services.integration.rpc import Rpc
 from services.integration.storage import CATALOG, IntegrationWork, State
 from tiendo.integration.v1 import integration_service_pb2
@@ -25,10 +26,11 @@ def build(
     own: IntegrationSettings,
     clock: Callable[[], datetime] = utc_now,
     peer: Peer | None = None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> tuple[Runtime[State, IntegrationWork], Rpc, Peer]:
     """Open the database, load the state and wire the service; the peer is the caller's to close.
 
-    `peer` takes the place of the catalog at its address. Raises SchemaError.
+    `peer` takes the place of the catalog at its address; `sleep` waits between two tries of a portal. Raises SchemaError.
     """
     runtime: Runtime[State, IntegrationWork] = Runtime(
         "integration",
@@ -56,6 +58,11 @@ def build(
     metrics.observe(runtime.metrics, runtime.live)
     peer = peer or Peer(shared.address_of(CATALOG), consumers.CATALOG_SERVICE)
     rpc.feed = consumers.catalog_feed(runtime, peer, shared)
+    rpc.portals = Portals(
+        may_ask=(lambda _: True) if own.portal_private_addresses else is_public,
+        period=timedelta(seconds=own.portal_check_seconds),
+        sleep=sleep,
+    )
     return runtime, rpc, peer
 
 
@@ -67,7 +74,7 @@ async def run(runtime: Runtime[State, IntegrationWork], rpc: Rpc, peer: Peer, st
             descriptor=DESCRIPTOR,
             rpc=rpc,
             feeds=[rpc.feed],
-            jobs=[consumers.resume_when_attached(runtime, rpc.feed)],
+            jobs=[consumers.resume_when_attached(runtime, rpc.feed), Clock(runtime, rpc.portals).run()],
         )
     finally:
         await peer.close()

@@ -9,6 +9,7 @@ from datetime import date, datetime, time, timedelta
 from services.common.dates import VIETNAM, vietnam_day
 from services.common.metrics import DEAD_LETTERS, Metric, Metrics
 from services.common.snapshot import Live
+from services.status import usecases
 from services.status.domain import ProgrammeVersion
 from services.status.projection import CompletionSummary
 from services.status.storage import SOURCES, State
@@ -40,14 +41,24 @@ TARGET_AT_RISK = Metric(
     "tiendo.programme.target_at_risk",
     "gauge",
     "1",
-    "1 while the target is ahead and fewer are complete than an even pace from the start asks for; 0 after the target.",
+    "1 while the target is ahead and the forecast gives it less than an even chance or, where there is none, fewer are "
+    "complete than an even pace from the start asks for; 0 after the target.",
     ("programme",),
     _STATUS,
 )
 
 METRICS = (WATCHES_OPEN, PLANNED, COMPLETED, TARGET_LEFT, TARGET_AT_RISK)
 
-AtRisk = Callable[[ProgrammeVersion, CompletionSummary, date], bool]
+_EVEN_CHANCE = 0.5
+
+
+def at_risk(state: State, programme_id: str, counts: CompletionSummary, today: date) -> bool:
+    """Tell whether the target is ahead and will rather be missed: by the forecast, else by an even pace."""
+    programme = state.model.programmes[programme_id].versions[-1]
+    if programme.target is None or programme.target.last_day() < today:
+        return False
+    chance = usecases.forecast(state, programme_id, today).target_chance
+    return behind_even_pace(programme, counts, today) if chance is None else chance < _EVEN_CHANCE
 
 
 def behind_even_pace(programme: ProgrammeVersion, counts: CompletionSummary, today: date) -> bool:
@@ -65,9 +76,14 @@ def observe(
     live: Live[State],
     watches: Watches,
     clock: Callable[[], datetime],
-    at_risk: AtRisk = behind_even_pace,
 ) -> None:
-    """Measure all of this module; `at_risk` judges a programme on a day."""
+    """Measure all of this module."""
+
+    def risks() -> Iterator[tuple[float, Mapping[str, str]]]:
+        state, today = live.current, vietnam_day(clock())
+        for programme_id in state.model.programmes:
+            if summary := state.model.summary(programme_id, today):
+                yield at_risk(state, programme_id, summary, today), {"programme": programme_id}
 
     def programmes() -> Iterator[tuple[Mapping[str, str], ProgrammeVersion, CompletionSummary]]:
         model, today = live.current.model, vietnam_day(clock())
@@ -88,12 +104,7 @@ def observe(
     metrics.observe(PLANNED, lambda: [(counts.planned, labels) for labels, _, counts in programmes()])
     metrics.observe(COMPLETED, lambda: [(counts.completed, labels) for labels, _, counts in programmes()])
     metrics.observe(TARGET_LEFT, target_left)
-    metrics.observe(
-        TARGET_AT_RISK,
-        lambda: [
-            (at_risk(programme, counts, vietnam_day(clock())), labels) for labels, programme, counts in programmes()
-        ],
-    )
+    metrics.observe(TARGET_AT_RISK, risks)
 
 
 def _end_of(day: date) -> datetime:

@@ -7,6 +7,7 @@ import pytest
 from services.cli.client import RefusedError, UnreachableError
 from services.cli.output import (
     choose,
+    detail_text,
     effective_date,
     evidence,
     figure_line,
@@ -18,7 +19,8 @@ from services.cli.output import (
 from services.cli.session import UsageProblemError, error_text, to_json
 from services.cli.status import screen
 from services.cli.watch import event_line, event_type, kinds
-from services.common.words import Lang
+from services.common.words import Lang, keys, word
+from services.integration.domain import Detail
 from tiendo.common.v1 import date_pb2
 from tiendo.integration.v1 import integration_pb2, transition_pb2
 from tiendo.status.v1 import completion_pb2, events_pb2, status_service_pb2
@@ -109,6 +111,31 @@ def test_event_line_in_vietnamese() -> None:
     line = event_line(integrated_event(), Lang.VI, "25/11/2026")
 
     assert line == "08:02:03  Hoàn thành tích hợp  bca-012  Đăng ký tạm trú  05/10/2022  12 / 227"
+
+
+def test_an_unreachable_portal_is_told_with_what_was_found() -> None:
+    """Which portal and why, in the reader's language; what the service words anew is shown as it came."""
+    event = events_pb2.ProgressEvent(
+        kind=events_pb2.PROGRESS_EVENT_KIND_SERVICE_UNREACHABLE,
+        service="services/bca-012",
+        display_name="Đăng ký tạm trú",
+        portal=integration_pb2.PORTAL_NATIONAL,
+        reason="no answer within 10 s",
+    )
+    vi, en = (event_line(event, lang, "") for lang in (Lang.VI, Lang.EN))
+    event.reason = "HTTP 404"
+
+    assert vi.endswith("Không truy cập được  bca-012  Đăng ký tạm trú  Cổng DVCQG  không trả lời trong 10 giây")
+    assert en.endswith("bca-012  Đăng ký tạm trú  National portal  no answer within 10 s")
+    assert event_line(event, Lang.VI, "").endswith("Cổng DVCQG  HTTP 404")
+
+
+def test_every_finding_is_worded() -> None:
+    """What the service may say of an unreachable portal stands in the table, word for word."""
+    assert {str(detail) for detail in Detail} == {
+        word(key, Lang.EN) for key in keys() if key.startswith("portal_detail.")
+    }
+    assert all(detail_text(detail, Lang.VI) != detail for detail in Detail)
 
 
 def test_event_of_an_earlier_day_shows_its_day() -> None:

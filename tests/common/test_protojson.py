@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
@@ -48,6 +49,8 @@ def messages(draw: st.DrawFn, descriptor: Any) -> dict[str, Any]:
     if descriptor.full_name == Timestamp.DESCRIPTOR.full_name:
         nanos = st.sampled_from([0, 1, 1_000, 1_000_000, 999_999_999])
         return {"seconds": draw(st.integers(_LEAST_SECONDS, _MOST_SECONDS)), "nanos": draw(nanos)}
+    if descriptor.full_name == Duration.DESCRIPTOR.full_name:
+        return {"seconds": draw(st.integers(0, 3600)), "nanos": draw(st.integers(0, 999_999_999))}
     made: dict[str, Any] = {}
     for field in descriptor.fields:
         if draw(st.integers(0, 2)) == 0:

@@ -82,6 +82,7 @@ SPELLINGS = [
         ("check", integration_pb2.Check.keys(), "CHECK_"),
         ("check_state", integration_pb2.CheckState.keys(), "CHECK_STATE_"),
         ("portal", integration_pb2.Portal.keys(), "PORTAL_"),
+        ("portal_answer", integration_pb2.PortalAnswer.keys(), "PORTAL_ANSWER_"),
         ("naming", service_pb2.Naming.keys(), "NAMING_"),
         ("provenance", provenance_pb2.ProvenanceKind.keys(), "PROVENANCE_KIND_"),
         ("error", error_reason_pb2.ErrorReason.keys(), "ERROR_REASON_"),

@@ -23,6 +23,7 @@ from tests.support.released import RELEASES, put_back, released
 
 SERVICE = "integration"
 WRITTEN = released(RELEASES[-1], SERVICE).contents
+LAST = WRITTEN.head.sequence
 LEASE_SECONDS = 0.5
 
 
@@ -254,12 +255,14 @@ def test_a_newer_schema_is_refused(databases: Databases, kind: str) -> None:
     """Neither a back-up nor a database of a newer version is read by this one; both numbers are told."""
     file, place = databases.backup(kind), databases.filled(kind)
     newer = databases.folder / "newer.backup"
-    rewrite(file, newer, "integration.json", lambda text: text.replace('"schema": "0001"', '"schema": "9999"'))
+    rewrite(
+        file, newer, "integration.json", lambda text: text.replace(f'"schema": "{WRITTEN.schema}"', '"schema": "9999"')
+    )
     run(place, "UPDATE alembic_version SET version_num = '9999'")
 
-    with pytest.raises(TransferRefusedError, match=r"schema 9999 is newer .* knows 0001") as of_file:
+    with pytest.raises(TransferRefusedError, match=rf"schema 9999 is newer .* knows {WRITTEN.schema}") as of_file:
         restore(databases.empty(kind), newer)
-    with pytest.raises(TransferRefusedError, match=r"schema 9999 is newer .* knows 0001"):
+    with pytest.raises(TransferRefusedError, match=rf"schema 9999 is newer .* knows {WRITTEN.schema}"):
         back_up(place, databases.folder / "other.backup", quiet)
 
     assert of_file.value.values == {"found": "9999", "known": db.revisions(SERVICE)[0]}
@@ -306,7 +309,12 @@ def drop_row(number: int) -> Callable[[str], str]:
     [
         ("integration/journal.jsonl", change_row(4, payload="CgA="), "chain", "row 4 was changed"),
         ("integration/journal.jsonl", drop_row(4), "chain", "row 4 is missing"),
-        ("integration/journal.jsonl", drop_row(14), "chain", "it ends at row 13, its head names row 14"),
+        (
+            "integration/journal.jsonl",
+            drop_row(LAST),
+            "chain",
+            f"it ends at row {LAST - 1}, its head names row {LAST}",
+        ),
         (
             "integration/transition.jsonl",
             drop_row(1),

@@ -6,14 +6,18 @@ from typing import Any
 import pytest
 
 from services.catalog.config import CatalogSettings
-from services.common.config import Settings, check_environment
+from services.common.config import ServiceSettings, Settings, check_environment
 from services.integration.config import IntegrationSettings
 from services.status.config import StatusSettings
 from tests.support.deployment import DEPLOY, check, is_pinned, load
 
 COMPOSE: dict[str, Any] = load(DEPLOY / "compose.yaml")
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OWN = {"catalog": CatalogSettings, "integration": IntegrationSettings, "status": StatusSettings}
+OWN: dict[str, type[ServiceSettings]] = {
+    "catalog": CatalogSettings,
+    "integration": IntegrationSettings,
+    "status": StatusSettings,
+}
 
 
 def test_it_is_valid() -> None:

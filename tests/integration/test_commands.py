@@ -250,7 +250,9 @@ async def test_a_restart_keeps_everything(tmp_path: Path) -> None:
         history = await service.history("bca-001")
         with read_transaction(service.runtime.engine) as connection:
             rows = storage.journal.read(connection, 0, 1000)
-    folded = storage.State(shown.head).changed(shown.head, shown.checkpoint, usecases.decode(rows))
+    folded = storage.State(shown.head).changed(
+        shown.head, shown.checkpoint, usecases.decode(storage.State(shown.head), rows)
+    )
     async with integration_of(tmp_path) as service:
         loaded = service.runtime.live.current
         later = await service.history("bca-001")

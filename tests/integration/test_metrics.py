@@ -2,13 +2,7 @@
 
 from pathlib import Path
 
-from services.common.journal import Head
-from services.common.metrics import Metrics
-from services.common.snapshot import Live, Reached
-from services.common.telemetry import Telemetry
-from services.integration.metrics import observe
-from services.integration.storage import State
-from tests.support.integration import NOW, running_integration, running_journal
+from tests.support.integration import running_integration, running_journal
 from tests.support.scrape import page_of
 
 
@@ -27,16 +21,6 @@ async def test_rows_put_aside_are_counted(tmp_path: Path) -> None:
     assert first.value("tiendo_dead_letters", source="catalog") == 2
     assert again.value("tiendo_dead_letters", source="catalog") == 2
     assert first.value("tiendo_portal_unreachable_services") == 0
-
-
-async def test_portals_out_of_reach_are_counted_by_who_knows() -> None:
-    """The number is the one that whoever looks at portals gives."""
-    metrics = Metrics(Telemetry("integration").resource, scraped=True)
-    observe(metrics, Live(State(Head("epoch", 0, "", NOW)), "integration", Reached()), unreachable=lambda: 3)
-    page = await page_of(metrics.listen("127.0.0.1", 0))
-    metrics.close()
-
-    assert page.value("tiendo_portal_unreachable_services") == 3
 
 
 async def test_a_replica_without_a_role_tells_nothing_of_its_work(tmp_path: Path) -> None:

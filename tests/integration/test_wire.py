@@ -48,6 +48,11 @@ def changed(state: Integration, change: Change, now: datetime) -> Integration:
                 state, check, standing, effective_date=dated, evidence=[], today=_TODAY, now=now, actor=ACTOR
             )
         portal = domain.Portal(first % len(domain.Portal) + 1)
+        if kind == "answer":
+            found = domain.Found(200, "" if second % 2 else "HTTP 404", timedelta(milliseconds=first))
+            link = next((link for link in state.portal_links if link.portal is portal), domain.PortalLink(portal, ""))
+            made = domain.answered(state, link, found, now=now, actor=ACTOR)
+            return made[0] if made else state
         uri = f"https://example.vn/{second}" if second % 2 else ""
         return domain.set_portal_link(state, portal, uri, now=now, actor=ACTOR)
     except Refusal:
@@ -79,7 +84,11 @@ def test_an_event_is_said_in_a_few_words(event: dict[str, Any], words: str) -> N
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["stage", "condition", "check", "link"]), st.integers(0, 20), st.integers(0, 20)),
+        st.tuples(
+            st.sampled_from(["stage", "condition", "check", "link", "link", "answer", "answer"]),
+            st.integers(0, 20),
+            st.integers(0, 20),
+        ),
         max_size=12,
     )
 )

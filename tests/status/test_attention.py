@@ -15,7 +15,9 @@ from services.status.domain import (
     AttentionKind,
     CheckReport,
     Item,
+    LinkReport,
     Outcome,
+    PortalReport,
     Programme,
     ServiceHistory,
     Stage,
@@ -174,6 +176,29 @@ def test_only_work_that_goes_on_can_stall() -> None:
     (item,) = wanted(checked).items
     assert (item.kind, item.stage, item.since) == (AttentionKind.STALLED, Stage.SELECTED, on("2022-01-01"))
     assert item.command == "tiendo integration advance bca-003 --to … --date …"
+
+
+def test_claimed_complete_while_a_portal_does_not_show_it() -> None:
+    """Since it first did not, by the link that stands; not before, not once it does, not for what is not complete."""
+
+    def answer(day: str, *, reachable: bool = False, uri: str = "https://example.vn/a") -> PortalReport:
+        return PortalReport("NATIONAL", uri, reachable, "" if reachable else "HTTP 404", at(day))
+
+    done = stage_step(1, Stage.INTEGRATED, on("2022-09-01"), TOLD)
+    link = LinkReport("NATIONAL", "https://example.vn/a", at("2022-10-01"))
+    broken = (answer("2022-10-02", reachable=True), answer("2022-10-05"), answer("2022-10-07"))
+
+    def claimed(*reports: PortalReport, links: tuple[LinkReport, ...] = (link,)) -> ServiceHistory:
+        return replace(member(done), link_reports=links, portal_reports=reports)
+
+    (item,) = wanted(claimed(*broken)).items
+    assert (item.kind, item.portal, item.detail) == (AttentionKind.UNREACHABLE, "NATIONAL", "HTTP 404")
+    assert (item.since, item.days) == (on("2022-10-05"), 26)
+    assert item.command == "tiendo integration check-portal bca-001 --portal NATIONAL"
+    assert kinds(claimed(*broken), as_of=date(2022, 10, 4)) == []
+    assert kinds(claimed(*broken, answer("2022-10-09", reachable=True))) == []
+    assert kinds(claimed(*broken, links=(link, replace(link, uri="", recorded=at("2022-10-09"))))) == []
+    assert kinds(replace(claimed(*broken), entries=())) == []
 
 
 def test_a_corrected_date_is_the_one_that_counts() -> None:

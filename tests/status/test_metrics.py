@@ -15,11 +15,11 @@ from services.common.snapshot import Live, Reached
 from services.common.telemetry import Telemetry
 from services.status import usecases
 from services.status.domain import ProgrammeVersion
-from services.status.metrics import AtRisk, behind_even_pace, observe
+from services.status.metrics import at_risk, behind_even_pace, observe
 from services.status.projection import CompletionSummary, ReadModel, fold
 from services.status.storage import State
 from services.status.watch import Watches
-from tests.support.peers import Peers, integrated, service_named
+from tests.support.peers import Peers, integrated, programme_created, service_created, service_named
 from tests.support.scrape import page_of, page_when
 from tests.support.status_service import running_status
 
@@ -34,15 +34,13 @@ def state_of(peers: Peers) -> State:
 
 
 @asynccontextmanager
-async def measured(
-    state: State, clock: Callable[[], datetime], at_risk: AtRisk = behind_even_pace
-) -> AsyncIterator[int]:
+async def measured(state: State, clock: Callable[[], datetime]) -> AsyncIterator[int]:
     """A page of a state's figures at a time; gives its port."""
     live = Live(state, "progress", Reached())
     engine = open_engine("sqlite://")
     watches = Watches(live, engine, asyncio.Event(), bookmark_seconds=15, longest_seconds=10)
     metrics = Metrics(Telemetry("status").resource, scraped=True)
-    observe(metrics, live, watches, clock, at_risk)
+    observe(metrics, live, watches, clock)
     try:
         yield metrics.listen("127.0.0.1", 0)
     finally:
@@ -70,25 +68,25 @@ async def test_a_programme_is_measured_as_of_now() -> None:
     assert told("target_at_risk") == (1, 0)
 
 
-async def test_whoever_forecasts_decides_on_the_risk() -> None:
-    """The judgement can be replaced, and is asked for each programme with its plan, its figures and the day in Vietnam."""
+@pytest.mark.parametrize(("planned", "expected"), [(40, True), (20, False)])
+def test_a_forecast_decides_on_the_risk(planned: int, expected: bool) -> None:
+    """One a week since summer: 20 are sure to be complete in 2022, 40 are sure not to be; an even pace is not asked."""
     peers = Peers()
-    peers.seed()
-    asked: list[tuple[int, int, date]] = []
+    peers.catalog.add(programme_created(planned))
+    for number in range(1, 14):
+        peers.catalog.add(service_created(number))
+        day = date(2022, 9, 30) - timedelta(weeks=13 - number)
+        peers.integration.add(integrated(number, peers.catalog.revision, year=day.year, month=day.month, day=day.day))
+    state, today = state_of(peers), date(2022, 9, 30)
+    summary = state.model.summary("bca-2022", today)
+    assert summary
 
-    def never(programme: ProgrammeVersion, counts: CompletionSummary, today: date) -> bool:
-        asked.append((programme.planned, counts.completed, today))
-        return False
-
-    async with measured(state_of(peers), lambda: SEPTEMBER, never) as port:
-        page = await page_of(port)
-
-    assert page.value("tiendo_programme_target_at_risk", programme="bca-2022") == 0
-    assert asked == [(227, 11, date(2022, 9, 30))]
+    assert behind_even_pace(PLAN, summary, today)
+    assert at_risk(state, "bca-2022", summary, today) is expected
 
 
 @pytest.mark.parametrize(
-    ("completed", "today", "at_risk"),
+    ("completed", "today", "behind"),
     [
         (0, date(2022, 1, 1), False),
         (0, date(2022, 1, 2), True),
@@ -100,9 +98,9 @@ async def test_whoever_forecasts_decides_on_the_risk() -> None:
         (0, date(2021, 12, 31), False),
     ],
 )
-def test_an_even_pace_is_asked_for_until_the_target(completed: int, today: date, at_risk: bool) -> None:
+def test_an_even_pace_is_asked_for_until_the_target(completed: int, today: date, behind: bool) -> None:
     """Of 100 within 2022, half are asked for on 2 July, after 182 of 365 days; before and after 2022 nothing is at risk."""
-    assert behind_even_pace(PLAN, CompletionSummary(100, completed, 0), today) is at_risk
+    assert behind_even_pace(PLAN, CompletionSummary(100, completed, 0), today) is behind
 
 
 def test_without_dates_nothing_is_at_risk() -> None:

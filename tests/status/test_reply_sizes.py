@@ -5,8 +5,8 @@ import pytest
 
 from tests.support.peers import blocked, service_created
 from tests.support.status_service import details, running_status
-from tiendo.common.v1 import provenance_pb2
-from tiendo.status.v1 import completion_pb2
+from tiendo.common.v1 import date_pb2, provenance_pb2
+from tiendo.status.v1 import attention_pb2, completion_pb2
 from tiendo.status.v1 import status_service_pb2 as pb
 
 MEBIBYTE = 1024 * 1024
@@ -38,6 +38,29 @@ async def test_a_page_of_long_events_stays_below_a_mebibyte() -> None:
     assert len(sizes) == 4
     assert walks["sequence"] == list(range(1, 42))
     assert walks["sequence desc"] == list(range(41, 0, -1))
+
+
+async def test_a_page_of_long_reasons_stays_below_a_mebibyte() -> None:
+    """What wants attention comes in pages that end early where reasons are long, each item once."""
+    async with running_status(seeded=True, listed=0, done=0) as (status, peers):
+        for number in range(1, 701):
+            peers.catalog.add(service_created(number))
+            event = blocked(number, peers.catalog.revision, transition=1, blocks=True)
+            event.integration_blocked.transition.reason = "x" * 2000
+            peers.integration.add(event)
+        await status.completion()
+        request = pb.ListAttentionRequest(
+            page_size=1000,
+            kinds=[attention_pb2.ATTENTION_KIND_BLOCKED],
+            as_of=date_pb2.PartialDate(year=2022, month=12),
+        )
+        first = await status.stub.ListAttention(request, timeout=10)
+        request.page_token = first.next_page_token
+        second = await status.stub.ListAttention(request, timeout=10)
+
+    assert max(first.ByteSize(), second.ByteSize()) < MEBIBYTE
+    assert [item.plan_number for item in (*first.items, *second.items)] == list(range(1, 701))
+    assert second.next_page_token == ""
 
 
 async def test_more_groups_than_a_reply_holds_are_refused() -> None:

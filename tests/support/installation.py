@@ -83,7 +83,9 @@ class Installation:
     def __init__(self, urls: dict[str, str], clock: Callable[[], datetime]) -> None:
         self.urls, self.clock = urls, clock
         self.parts: dict[str, Part] = {}
-        self._shared = Settings(data_dir=Path("nowhere"), nats_url="nats://127.0.0.1:1", trace_ratio=0)
+        self._shared = Settings(
+            data_dir=Path("nowhere"), nats_url="nats://127.0.0.1:1", trace_ratio=0, lease_seconds=60
+        )
 
     def __getattr__(self, name: str) -> Part:
         try:
@@ -109,6 +111,8 @@ class Installation:
             near: dict[str, Peer] = {source: _Near(self.parts, source) for source in ("catalog", "integration")}
             runtime, rpc, _ = status_app.build(shared, StatusSettings(database_url=url), self.clock, near)
             descriptor, feeds = status_app.DESCRIPTOR, dict(rpc.feeds)
+        # Nobody else is there to have it, and only its holder follows others.
+        await asyncio.to_thread(runtime.replicas.lease.step)
         runtime.writer.start()
         self.parts[name] = Part(runtime, rpc, descriptor, feeds)
 

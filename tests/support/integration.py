@@ -178,11 +178,23 @@ class Integration:
         return list((await self.call("ListEvents", pb.ListEventsRequest(page_size=1000))).events)
 
 
+async def no_wait(_seconds: float) -> None:
+    """Wait for nothing."""
+    await asyncio.sleep(0)
+
+
 @asynccontextmanager
 async def running_integration(
-    folder: Path, catalog_port: int, now: datetime = NOW, metrics_port: int | None = None
+    folder: Path,
+    catalog_port: int,
+    now: datetime = NOW,
+    metrics_port: int | None = None,
+    portal_check_seconds: float = 0,
 ) -> AsyncIterator[Integration]:
-    """Migrate the database in `folder` and serve it, following the catalog on that port, until the block ends."""
+    """Migrate the database in `folder` and serve it, following the catalog on that port, until the block ends.
+
+    Portals on this machine may be asked, and those that do not answer are asked again at once.
+    """
     shared = Settings(
         data_dir=folder,
         nats_url=_NOBODY_LISTENS,
@@ -192,9 +204,11 @@ async def running_integration(
         compare_seconds=0.05,
         follow_seconds=0.05,
     )
-    own = IntegrationSettings(port=0, metrics_port=metrics_port)
+    own = IntegrationSettings(
+        port=0, metrics_port=metrics_port, portal_check_seconds=portal_check_seconds, portal_private_addresses=True
+    )
     await asyncio.to_thread(migrate, "integration", shared, own, storage.journal)
-    runtime, rpc, peer = app.build(shared, own, lambda: now)
+    runtime, rpc, peer = app.build(shared, own, lambda: now, sleep=no_wait)
     stopping = asyncio.Event()
     serving = asyncio.create_task(app.run(runtime, rpc, peer, stopping))
     started = asyncio.create_task(runtime.serving.wait())

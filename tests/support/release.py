@@ -94,6 +94,8 @@ async def write_integration(stack: Stack, at_least: str) -> str:
             integration_pb.WithdrawIntegrationRequest(name=fourth, effective_date=day(2022, 11), reason="bãi bỏ"),
         ),
     ]
+    # Last, so that the steps have the numbers that they had before there were portal checks. No such name exists.
+    requests.append(("CheckPortal", integration_pb.CheckPortalRequest(name=first)))
     for number, (verb, request) in enumerate(requests, 1):
         request.request_id = f"release/step/{number}"
         request.at_least.append(at_least)

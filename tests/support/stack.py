@@ -79,6 +79,8 @@ class Stack:
             "TIENDO_STATUS_CALENDAR_SECONDS": "0.2",
             "TIENDO_TRACE_RATIO": "0",
             "TIENDO_STATUS_WEB_PORT": "",
+            # No test asks a portal that it did not start itself.
+            "TIENDO_INTEGRATION_PORTAL_CHECK_SECONDS": "0",
         }
         for service, port in self.ports.items():
             settings[f"TIENDO_{service.upper()}_PORT"] = str(port)

@@ -9,6 +9,8 @@ from services.status.domain import (
     CheckReport,
     Correction,
     Entry,
+    LinkReport,
+    PortalReport,
     Programme,
     ServiceHistory,
     ServiceVersion,
@@ -20,7 +22,9 @@ from services.status.projection import (
     CheckReported,
     CorrectionRecorded,
     Fact,
+    LinkReported,
     Origin,
+    PortalReported,
     ProgrammeRecorded,
     ServiceRecorded,
     StepRecorded,
@@ -91,6 +95,7 @@ def histories(draw: st.DrawFn, number: int) -> ServiceHistory:
     )
 
 
+uris = st.sampled_from(["https://a.vn/", "https://b.vn/", ""])
 plans = st.tuples(*(histories(number) for number in range(1, 4))).map(list)
 programmes = st.sampled_from(["2022", "2022-09", ""]).map(
     lambda start: Programme(PLAN, (programme_version(PLACES, FIRST, start),))
@@ -120,7 +125,9 @@ def journals(draw: st.DrawFn) -> list[Fact]:
         recorded = FIRST + timedelta(hours=hours)
         number = draw(st.integers(1, 3))
         service = f"bca-{number:03}"
-        what = draw(st.sampled_from(["catalog", "check", "entry", "entry", "entry", "programme"]))
+        what = draw(
+            st.sampled_from(["catalog", "check", "entry", "entry", "entry", "link", "portal", "portal", "programme"])
+        )
         source = Origin(
             "catalog" if what in ("catalog", "programme") else "integration", "aa", len(facts) + 1, recorded
         )
@@ -130,6 +137,11 @@ def journals(draw: st.DrawFn) -> list[Fact]:
             facts.append(ProgrammeRecorded(source, PLAN, programme_version(PLACES, recorded, "2022")))
         elif what == "check":
             facts.append(CheckReported(source, service, draw(reports(recorded))))
+        elif what == "link":
+            facts.append(LinkReported(source, service, LinkReport("MINISTRY", draw(uris), recorded)))
+        elif what == "portal":
+            answer = PortalReport("MINISTRY", draw(uris), draw(st.booleans()), "", recorded)
+            facts.append(PortalReported(source, service, answer))
         else:
             steps[service] += 1
             entry = draw(entries(steps[service], recorded))

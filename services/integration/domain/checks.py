@@ -60,6 +60,8 @@ def set_check(
 def set_portal_link(state: Integration, portal: Portal, uri: str, *, now: datetime, actor: str) -> Integration:
     """Record where a portal shows the service, or remove it when `uri` is empty; the same object when nothing changed.
 
+    What the link before answered says nothing of the new one, so it goes.
+
     Raises Refusal INVALID_VALUE for an address that is not http or https, and those of `clean`.
     """
     uri = check_link(uri, "uri")
@@ -67,4 +69,7 @@ def set_portal_link(state: Integration, portal: Portal, uri: str, *, now: dateti
     if uri:
         links[portal] = PortalLink(portal, uri)
     new = tuple(links[each] for each in Portal if each in links)
-    return state if new == state.portal_links else state.changed(now, actor, portal_links=new)
+    if new == state.portal_links:
+        return state
+    answered = tuple(check for check in state.portal_checks if check.portal is not portal)
+    return state.changed(now, actor, portal_links=new, portal_checks=answered)

@@ -5,7 +5,7 @@ Invariant: values never change; a changed integration is a new one with the next
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -70,6 +70,13 @@ class Portal(IntEnum):
     NATIONAL = 2
 
 
+class PortalAnswer(IntEnum):
+    """What a portal answers when it is asked for a link."""
+
+    REACHABLE = 1
+    UNREACHABLE = 2
+
+
 class TransitionKind(IntEnum):
     """What an entry of the history says."""
 
@@ -103,7 +110,7 @@ class ConnectionCheck:
     evidence: tuple[Evidence, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class PortalLink:
     """Where a portal shows the service."""
 
@@ -112,12 +119,31 @@ class PortalLink:
 
 
 @dataclass(frozen=True, slots=True)
+class PortalCheck:
+    """One look at what a portal answers: recorded at `check_time`, the answer being the same since `since_time`.
+
+    `http_status` is 0 where none came, `detail` empty exactly where it is REACHABLE.
+    """
+
+    portal: Portal
+    uri: str
+    answer: PortalAnswer
+    http_status: int
+    detail: str
+    check_time: datetime
+    latency: timedelta
+    since_time: datetime
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
 class Integration:
     """One service's integration, as it stands.
 
     `checks` holds every check and `portal_links` the known links, both in the order of their enum. `effective_date` is
     that of the newest entry that stands, which is also the one with the latest last day; None before the first.
-    `reason` says why it is not ACTIVE. `version` grows by one with every change.
+    `reason` says why it is not ACTIVE. `version` grows with every change that somebody decided. `portal_checks` holds, of
+    each link that was asked, the check that last changed the answer, in the order of the enum.
     """
 
     service_id: str
@@ -134,6 +160,7 @@ class Integration:
     version: int
     alias: str
     display_name: str
+    portal_checks: tuple[PortalCheck, ...] = ()
 
     @property
     def name(self) -> str:
@@ -143,6 +170,10 @@ class Integration:
     def check(self, check: Check) -> ConnectionCheck:
         """How this check stands."""
         return self.checks[check - 1]
+
+    def portal_check(self, portal: Portal) -> PortalCheck | None:
+        """The check that last changed what this portal answers; None where its link was never asked."""
+        return next((check for check in self.portal_checks if check.portal is portal), None)
 
     def changed(self, now: datetime, actor: str, **changes: Any) -> Self:
         """The integration with these fields changed, as its next version."""

@@ -15,6 +15,7 @@ from services.integration.usecases.commands import (
     today_of,
 )
 from services.integration.usecases.following import MovedOnError, attach, follow_catalog, stored_checkpoint
+from services.integration.usecases.portals import due_links, portal_checks, record_portal_checks
 from services.integration.usecases.recording import Done, decode, stored_entry
 
 __all__ = [
@@ -27,10 +28,13 @@ __all__ = [
     "check_etag",
     "correct",
     "decode",
+    "due_links",
     "find",
     "follow_catalog",
     "history",
     "not_found",
+    "portal_checks",
+    "record_portal_checks",
     "set_check",
     "set_portal_link",
     "stored_checkpoint",

@@ -12,7 +12,7 @@ from services.common.journal import Head, Row
 from services.common.writer import Caller
 from services.integration import wire
 from services.integration.domain import Integration
-from services.integration.storage import Entry, IntegrationWork, catalog_revision
+from services.integration.storage import Entry, IntegrationWork, State, catalog_revision
 from tiendo.integration.v1 import events_pb2, integration_pb2, transition_pb2
 
 
@@ -44,14 +44,19 @@ def stored_entry(message: bytes, version: int, change: str) -> Entry:
     return Entry(integration, programmes, tuple(read.former_aliases), change, message, chunk(1, message))
 
 
-def decode(rows: Sequence[Row]) -> list[Entry]:
-    """Give the integrations after some journal rows, the newest of each last."""
-    entries: list[Entry] = []
+def decode(state: State, rows: Sequence[Row]) -> list[Entry]:
+    """Give the integrations after some journal rows that follow `state`."""
+    entries: dict[str, Entry] = {}
     for row in rows:
         event = wire.event_of(row)
+        service_id = event.integration.name.removeprefix("integrations/")
+        version, change = event.sequence, wire.change_words(event)
+        if event.HasField("portal_answered"):
+            before = entries.get(service_id) or state.entries[service_id]
+            version, change = before.integration.version, before.change
         message = event.integration.SerializeToString(deterministic=True)
-        entries.append(stored_entry(message, event.sequence, wire.change_words(event)))
-    return entries
+        entries[service_id] = stored_entry(message, version, change)
+    return list(entries.values())
 
 
 def decided(
@@ -62,14 +67,17 @@ def decided(
     what: dict[str, Any],
     *,
     sequence: int | None = None,
+    keeps_etag: bool = False,
     transition: transition_pb2.Transition | None = None,
     corrected: transition_pb2.Transition | None = None,
 ) -> Decided:
     """Word a decided change; `sequence` is its event's, the very next one where none is given.
 
+    `keeps_etag`: nobody's decision is made stale by it.
+
     `before` without a message is new, or described anew: it has what the catalog tells now, and all of it is written.
     """
-    integration = replace(after, version=sequence or work.head.sequence + 1)
+    integration = after if keeps_etag else replace(after, version=sequence or work.head.sequence + 1)
     if before.message:
         message = wire.integration_changed(before.message, before.integration, integration)
     else:
@@ -83,7 +91,7 @@ def decided(
         **what,
     )
     body = message.SerializeToString(deterministic=True)
-    words = wire.change_words(event)
+    words = before.change if keeps_etag else wire.change_words(event)
     entry = Entry(integration, before.programmes, before.former_aliases, words, body, chunk(1, body))
     return Decided(entry, event, transition, corrected)
 

@@ -7,10 +7,10 @@ that left the plan or whose procedure was abolished.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from enum import IntEnum
 
-from services.common.dates import EffectiveDate, PartialDate
+from services.common.dates import VIETNAM, EffectiveDate, PartialDate, vietnam_day
 from services.status.domain.counting import Outcome, Reading, counts_of, listed
 from services.status.domain.facts import (
     EVERYTHING,
@@ -94,6 +94,8 @@ class _Cause:
     reason: str = ""
     actor: str = ""
     check: str = ""
+    portal: str = ""
+    detail: str = ""
     allowed_days: int = 0
 
 
@@ -174,6 +176,12 @@ def _causes(
         if report.state == "FAILED" and report.effective:
             command = f"tiendo integration check {service} {check} PASSED --date …"
             yield _Cause(AttentionKind.CHECK_FAILED, report.effective, command, actor=report.actor, check=check)
+    if reading.outcome is Outcome.COMPLETED and history.portal_reports:
+        seen = min(known_at, datetime.combine(as_of, time.max, VIETNAM))
+        for portal, (answer, since) in history.unreachable_at(seen).items():
+            command = f"tiendo integration check-portal {service} --portal {portal}"
+            first = EffectiveDate(PartialDate.of_day(vietnam_day(since)))
+            yield _Cause(AttentionKind.UNREACHABLE, first, command, portal=portal, detail=answer.detail)
     if overdue and reading.outcome in {Outcome.IN_PROGRESS, Outcome.SUSPENDED}:
         command = f"tiendo integration advance {service} --to INTEGRATED --date …"
         yield _Cause(AttentionKind.OVERDUE, EffectiveDate(overdue), command)
@@ -242,6 +250,8 @@ def _item(
         actor=cause.actor,
         agency=service.agency_on(as_of),
         check=cause.check,
+        portal=cause.portal,
+        detail=cause.detail,
         allowed_days=cause.allowed_days,
         command=cause.command,
     )

@@ -267,3 +267,14 @@ class LinkReport:
     uri: str
     recorded: datetime
     actor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PortalReport:
+    """What a portal, by its short name, answers for a link; `detail` says why it counts as unreachable."""
+
+    portal: str
+    uri: str
+    reachable: bool
+    detail: str
+    recorded: datetime

@@ -18,6 +18,7 @@ from services.status.domain.facts import (
     Correction,
     Entry,
     LinkReport,
+    PortalReport,
     ServiceVersion,
     Stage,
     Step,
@@ -112,6 +113,7 @@ class ServiceHistory:
     entries: tuple[Entry, ...] = ()
     check_reports: tuple[CheckReport, ...] = ()
     link_reports: tuple[LinkReport, ...] = ()
+    portal_reports: tuple[PortalReport, ...] = ()
 
     @cached_property
     def chain(self) -> tuple[Link, ...]:
@@ -149,6 +151,32 @@ class ServiceHistory:
         latest = {report.portal: report for report in self.link_reports if report.recorded <= known_at}
         return {portal: report for portal, report in latest.items() if report.uri}
 
+    def portals_at(self, known_at: datetime = EVERYTHING) -> dict[str, PortalReport]:
+        """Give what each portal answered last for the link known at `known_at`; a link set anew was not asked yet."""
+        links = self.links_at(known_at)
+        return {
+            report.portal: report
+            for report in self.portal_reports
+            if report.recorded <= known_at
+            and (link := links.get(report.portal))
+            and report.uri == link.uri
+            and report.recorded >= link.recorded
+        }
+
+    def unreachable_at(self, known_at: datetime) -> dict[str, tuple[PortalReport, datetime]]:
+        """Give what those portals answered last that do not show the service, each with when they first did not."""
+        found: dict[str, tuple[PortalReport, datetime]] = {}
+        for portal, last in self.portals_at(known_at).items():
+            if not last.reachable:
+                since = last.recorded
+                for report in reversed(self.portal_reports):
+                    if report.portal == portal and report.recorded <= since:
+                        if report.reachable or report.uri != last.uri:
+                            break
+                        since = report.recorded
+                found[portal] = last, since
+        return found
+
     def checks_on(self, day: date, known_at: datetime) -> dict[str, CheckReport]:
         """Give how each connection check certainly stood on that day, by what was known at `known_at`.
 
@@ -177,6 +205,11 @@ class ServiceHistory:
     def with_link(self, report: LinkReport) -> "ServiceHistory":
         """Give the history with one more report of a portal link."""
         longer = replace(self, link_reports=(*self.link_reports, report))
+        return longer._standing_as(self.chain)  # noqa: SLF001 (its own class)
+
+    def with_portal(self, report: PortalReport) -> "ServiceHistory":
+        """Give the history with one more change of what a portal answers."""
+        longer = replace(self, portal_reports=(*self.portal_reports, report))
         return longer._standing_as(self.chain)  # noqa: SLF001 (its own class)
 
     def with_entry(self, entry: Entry) -> "ServiceHistory":

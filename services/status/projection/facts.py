@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from services.status.domain import CheckReport, Correction, Evidence, LinkReport, ProgrammeVersion, ServiceVersion, Step
+from services.status.domain import (
+    CheckReport,
+    Correction,
+    Evidence,
+    LinkReport,
+    PortalReport,
+    ProgrammeVersion,
+    ServiceVersion,
+    Step,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,15 @@ class LinkReported:
     report: LinkReport
 
 
+@dataclass(frozen=True, slots=True)
+class PortalReported:
+    """A portal answers otherwise than before for a link of the service."""
+
+    origin: Origin
+    id: str
+    report: PortalReport
+
+
 Fact = (
     ProgrammeRecorded
     | ServiceRecorded
@@ -99,4 +117,5 @@ Fact = (
     | CorrectionRecorded
     | CheckReported
     | LinkReported
+    | PortalReported
 )

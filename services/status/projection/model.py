@@ -18,6 +18,7 @@ from services.status.projection.facts import (
     Fact,
     IntegrationKnown,
     LinkReported,
+    PortalReported,
     ProgrammeRecorded,
     ServiceRecorded,
     StepRecorded,
@@ -106,6 +107,8 @@ class Folding:
                 after = before.with_report(fact.report)
             case LinkReported():
                 after = before.with_link(fact.report)
+            case PortalReported():
+                after = before.with_portal(fact.report)
             case IntegrationKnown():
                 after = before
         self._services[fact.id] = after

@@ -14,6 +14,7 @@ from services.status.projection.facts import (
     CorrectionRecorded,
     Fact,
     Origin,
+    PortalReported,
     ProgrammeRecorded,
     ServiceRecorded,
     StepRecorded,
@@ -38,8 +39,8 @@ class ProgressDraft:
     """A progress event that has no place in the journal yet.
 
     `programme` and `service` are ids, the latter empty for programme events. The stages are given only where a step or
-    a correction changed them. `completion` is as of the day of folding; None only for a programme the catalog has not
-    told of. `origin` is None for what the calendar alone made.
+    a correction changed them, the portal, by its short name, only where one was asked. `completion` is as of the day of
+    folding; None only for a programme the catalog has not told of. `origin` is None for what the calendar alone made.
     """
 
     kind: EventKind
@@ -58,6 +59,7 @@ class ProgressDraft:
     evidence: tuple[Evidence, ...] = ()
     correction: CorrectionSummary | None = None
     milestone_percent: int = 0
+    portal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class _Happening:
     reason: str = ""
     evidence: tuple[Evidence, ...] = ()
     correction: CorrectionSummary | None = None
+    portal: str = ""
 
 
 def _stages(before: ServiceHistory, after: ServiceHistory) -> tuple[Stage | None, Stage | None]:
@@ -93,6 +96,17 @@ def _correction(fact: CorrectionRecorded, before: ServiceHistory, after: Service
     )
 
 
+def _portal(fact: PortalReported, before: ServiceHistory) -> _Happening | None:
+    report = fact.report
+    asked = (Evidence(link=report.uri),)
+    if not report.reachable:
+        return _Happening(EventKind.SERVICE_UNREACHABLE, reason=report.detail, evidence=asked, portal=report.portal)
+    last = before.portals_at().get(report.portal)
+    if last is None or last.reachable:
+        return None
+    return _Happening(EventKind.SERVICE_REACHABLE, evidence=asked, portal=report.portal)
+
+
 def _happenings(
     fact: Fact, before: ServiceHistory, after: ServiceHistory, programme_id: str
 ) -> Iterator[tuple[_Happening, str]]:
@@ -109,6 +123,8 @@ def _happenings(
             yield _step(fact.step, before, after), cause
         case CorrectionRecorded():
             yield _correction(fact, before, after), cause
+        case PortalReported() if happening := _portal(fact, before):
+            yield happening, cause
 
 
 def milestones(
@@ -128,12 +144,15 @@ def milestones(
             )
 
 
+_TOLD = (ServiceRecorded, StepRecorded, CorrectionRecorded, PortalReported)
+
+
 def _tell(before: ServiceHistory, model: ReadModel, fact: Fact, today: date) -> Iterator[ProgressDraft]:
     if isinstance(fact, ProgrammeRecorded):
         yield from milestones(fact.id, fact.origin, model.summary(fact.id, today))
         return
     after = model.services[fact.id]
-    if not after.versions or not isinstance(fact, ServiceRecorded | StepRecorded | CorrectionRecorded):
+    if not after.versions or not isinstance(fact, _TOLD):
         return
     version = after.versions[-1]
     for programme_id, plan_number in version.memberships:
@@ -155,6 +174,7 @@ def _tell(before: ServiceHistory, model: ReadModel, fact: Fact, today: date) -> 
                 reason=happening.reason,
                 evidence=happening.evidence,
                 correction=happening.correction,
+                portal=happening.portal,
             )
         yield from milestones(programme_id, fact.origin, completion)
 

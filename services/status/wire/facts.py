@@ -19,6 +19,7 @@ from services.status.projection import (
     IntegrationKnown,
     LinkReported,
     Origin,
+    PortalReported,
     ProgrammeRecorded,
     ServiceRecorded,
     StepRecorded,
@@ -113,6 +114,15 @@ def _integration_fact(event: integration_events_pb2.IntegrationEvent) -> Fact | 
         portal = integration_pb2.Portal.Name(what.link.portal).removeprefix("PORTAL_")
         link = domain.LinkReport(portal, what.link.uri, origin.recorded, origin.actor)
         return LinkReported(origin, service_id, link)
+    if name == "portal_answered":
+        answered = what.check
+        portal = integration_pb2.Portal.Name(answered.portal).removeprefix("PORTAL_")
+        reachable = answered.answer == integration_pb2.PORTAL_ANSWER_REACHABLE
+        return PortalReported(
+            origin,
+            service_id,
+            domain.PortalReport(portal, answered.uri, reachable, answered.detail, origin.recorded),
+        )
     if not hasattr(what, "transition"):
         return None
     transition: transition_pb2.Transition = what.transition

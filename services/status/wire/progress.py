@@ -11,6 +11,7 @@ from services.status import domain
 from services.status.projection import ProgressDraft
 from services.status.wire.answers import effective_out
 from tiendo.common.v1 import provenance_pb2
+from tiendo.integration.v1 import integration_pb2
 from tiendo.status.v1 import events_pb2
 
 TYPE_PREFIX = "tiendo.progress.v1."
@@ -41,6 +42,8 @@ def event_of(draft: ProgressDraft) -> events_pb2.ProgressEvent:
         milestone_percent=draft.milestone_percent,
         source_revision=Revision(origin.source, origin.epoch, origin.sequence).encode() if origin else "",
     )
+    if draft.portal:
+        event.portal = integration_pb2.Portal.Value(f"PORTAL_{draft.portal}")
     if draft.completion is not None:
         event.completion.planned = draft.completion.planned
         event.completion.completed = draft.completion.completed

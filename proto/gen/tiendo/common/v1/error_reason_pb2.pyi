@@ -110,6 +110,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: a revision of another epoch: the journal it names was replaced. Metadata: journal, epoch."""
     ERROR_REASON_NAME_REQUIRED: _ErrorReason.ValueType  # 61
     """FAILED_PRECONDITION: a service that has a name may not become a slot again. Metadata: name."""
+    ERROR_REASON_PORTAL_LINK_MISSING: _ErrorReason.ValueType  # 62
+    """FAILED_PRECONDITION: no link to the portal is known, or it is no longer the one that was asked. Metadata: name, portal
+    (empty: none to any portal).
+    """
     ERROR_REASON_TOKEN_EXPIRED: _ErrorReason.ValueType  # 70
     """OUT_OF_RANGE: the token lies before the retained history or in another epoch. Read GetCompletion, then watch
     from its watch_token.
@@ -216,6 +220,10 @@ ERROR_REASON_EPOCH_CHANGED: ErrorReason.ValueType  # 60
 """FAILED_PRECONDITION: a revision of another epoch: the journal it names was replaced. Metadata: journal, epoch."""
 ERROR_REASON_NAME_REQUIRED: ErrorReason.ValueType  # 61
 """FAILED_PRECONDITION: a service that has a name may not become a slot again. Metadata: name."""
+ERROR_REASON_PORTAL_LINK_MISSING: ErrorReason.ValueType  # 62
+"""FAILED_PRECONDITION: no link to the portal is known, or it is no longer the one that was asked. Metadata: name, portal
+(empty: none to any portal).
+"""
 ERROR_REASON_TOKEN_EXPIRED: ErrorReason.ValueType  # 70
 """OUT_OF_RANGE: the token lies before the retained history or in another epoch. Read GetCompletion, then watch
 from its watch_token.

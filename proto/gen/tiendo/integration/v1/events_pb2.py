@@ -27,7 +27,7 @@ from tiendo.integration.v1 import integration_pb2 as tiendo_dot_integration_dot_
 from tiendo.integration.v1 import transition_pb2 as tiendo_dot_integration_dot_v1_dot_transition__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"tiendo/integration/v1/events.proto\x12\x15tiendo.integration.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'tiendo/integration/v1/integration.proto\x1a&tiendo/integration/v1/transition.proto\"\xfa\t\n\x10IntegrationEvent\x12\r\n\x05\x65poch\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x17\n\x0fprevious_digest\x18\x03 \x01(\t\x12\x31\n\rrecorded_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x13\n\x0btraceparent\x18\x07 \x01(\t\x12\x18\n\x10\x63\x61talog_revision\x18\x08 \x01(\t\x12\x37\n\x0bintegration\x18\t \x01(\x0b\x32\".tiendo.integration.v1.Integration\x12H\n\x13integration_created\x18\x14 \x01(\x0b\x32).tiendo.integration.v1.IntegrationCreatedH\x00\x12J\n\x14integration_advanced\x18\x15 \x01(\x0b\x32*.tiendo.integration.v1.IntegrationAdvancedH\x00\x12J\n\x14integration_reverted\x18\x16 \x01(\x0b\x32*.tiendo.integration.v1.IntegrationRevertedH\x00\x12H\n\x13integration_blocked\x18\x17 \x01(\x0b\x32).tiendo.integration.v1.IntegrationBlockedH\x00\x12L\n\x15integration_unblocked\x18\x18 \x01(\x0b\x32+.tiendo.integration.v1.IntegrationUnblockedH\x00\x12L\n\x15integration_suspended\x18\x19 \x01(\x0b\x32+.tiendo.integration.v1.IntegrationSuspendedH\x00\x12H\n\x13integration_resumed\x18\x1a \x01(\x0b\x32).tiendo.integration.v1.IntegrationResumedH\x00\x12L\n\x15integration_withdrawn\x18\x1b \x01(\x0b\x32+.tiendo.integration.v1.IntegrationWithdrawnH\x00\x12N\n\x16integration_reinstated\x18\x1c \x01(\x0b\x32,.tiendo.integration.v1.IntegrationReinstatedH\x00\x12J\n\x14transition_corrected\x18\x1d \x01(\x0b\x32*.tiendo.integration.v1.TransitionCorrectedH\x00\x12I\n\x14\x63onnection_check_set\x18\x1e \x01(\x0b\x32).tiendo.integration.v1.ConnectionCheckSetH\x00\x12?\n\x0fportal_link_set\x18\x1f \x01(\x0b\x32$.tiendo.integration.v1.PortalLinkSetH\x00\x12L\n\x15integration_described\x18  \x01(\x0b\x32+.tiendo.integration.v1.IntegrationDescribedH\x00\x12\x0f\n\x06\x64igest\x18\xff\x0f \x01(\tB\x07\n\x05\x65vent\"\x14\n\x12IntegrationCreated\"L\n\x13IntegrationAdvanced\x12\x35\n\ntransition\x18\x01 \x01(\x0b\x32!.tiendo.integration.v1.Transition\"L\n\x13IntegrationReverted\x12\x35\n\ntransition\x18\x01 \x01(\x0b\x32!.tiendo.integration.v1.Transition\"K\n\x12IntegrationBlocked\x12\x35\n\ntransition\x18\x01 \x01(\x0b\x32!.tiendo.integration.v1.Transition\"M\n\x14IntegrationUnblocked\x12\x35\n\ntransition\x18\x01 \x01(\x0b\x32!.tiendo.integration.v1.Transition\"M\n\x14IntegrationSuspended\x12\x35\n\ntransition\x18\x01 \x01(\x0b\x32!.tiendo.integration.v1.Transition\"K\n\x12IntegrationResumed\x12\x35\n\ntransition\x18\x01 \x01(\x0b\x32!.tiendo.integration.v1.Transition\"M\n\x14IntegrationWithdrawn\x12\x35\n\ntransition\x18\x01 \x01(\x0b\x32!.tiendo.integration.v1.Transition\"N\n\x15IntegrationReinstated\x12\x35\n\ntransition\x18\x01 \x01(\x0b\x32!.tiendo.integration.v1.Transition\"\x82\x01\n\x13TransitionCorrected\x12\x35\n\ntransition\x18\x01 \x01(\x0b\x32!.tiendo.integration.v1.Transition\x12\x34\n\tcorrected\x18\x02 \x01(\x0b\x32!.tiendo.integration.v1.Transition\"\x86\x01\n\x12\x43onnectionCheckSet\x12\x35\n\x05\x63heck\x18\x01 \x01(\x0b\x32&.tiendo.integration.v1.ConnectionCheck\x12\x39\n\x0eprevious_state\x18\x02 \x01(\x0e\x32!.tiendo.integration.v1.CheckState\"@\n\rPortalLinkSet\x12/\n\x04link\x18\x01 \x01(\x0b\x32!.tiendo.integration.v1.PortalLink\"\x16\n\x14IntegrationDescribedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"tiendo/integration/v1/events.proto\x12\x15tiendo.integration.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'tiendo/integration/v1/integration.proto\x1a&tiendo/integration/v1/transition.proto\"\xbc\n\n\x10IntegrationEvent\x12\r\n\x05\x65poch\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x17\n\x0fprevious_digest\x18\x03 \x01(\t\x12\x31\n\rrecorded_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x13\n\x0btraceparent\x18\x07 \x01(\t\x12\x18\n\x10\x63\x61talog_revision\x18\x08 \x01(\t\x12\x37\n\x0bintegration\x18\t \x01(\x0b\x32\".tiendo.integration.v1.Integration\x12H\n\x13integration_created\x18\x14 \x01(\x0b\x32).tiendo.integration.v1.IntegrationCreatedH\x00\x12J\n\x14integration_advanced\x18\x15 \x01(\x0b\x32*.tiendo.integration.v1.IntegrationAdvancedH\x00\x12J\n\x14integration_reverted\x18\x16 \x01(\x0b\x32*.tiendo.integration.v1.IntegrationRevertedH\x00\x12H\n\x13integration_blocked\x18\x17 \x01(\x0b\x32).tiendo.integration.v1.IntegrationBlockedH\x00\x12L\n\x15integration_unblocked\x18\x18 \x01(\x0b\x32+.tiendo.integration.v1.IntegrationUnblockedH\x00\x12L\n\x15integration_suspended\x18\x19 \x01(\x0b\x32+.tiendo.integration.v1.IntegrationSuspendedH\x00\x12H\n\x13integration_resumed\x18\x1a \x01(\x0b\x32).tiendo.integration.v1.IntegrationResumedH\x00\x12L\n\x15integration_withdrawn\x18\x1b \x01(\x0b\x32+.tiendo.integration.v1.IntegrationWithdrawnH\x00\x12N\n\x16integration_reinstated\x18\x1c \x01(\x0b\x32,.tiendo.integration.v1.IntegrationReinstatedH\x00\x12J\n\x14transition_corrected\x18\x1d \x01(\x0b\x32*.tiendo.integration.v1.TransitionCorrectedH\x00\x12I\n\x14\x63onnection_check_set\x18\x1e \x01(\x0b\x32).tiendo.integration.v1.ConnectionCheckSetH\x00\x12?\n\x0fportal_link_set\x18\x1f \x01(\x0b\x32$.tiendo.integration.v1.PortalLinkSetH\x00\x12L\n\x15integration_described\x18  \x01(\x0b\x32+.tiendo.integration.v1.IntegrationDescribedH\x00\x12@\n\x0fportal_answered\x18! \x01(\x0b\x32%.tiendo.integration.v1.PortalAnsweredH\x00\x12\x0f\n\x06\x64igest\x18\xff\x0f \x01(\tB\x07\n\x05\x65vent\"\x14\n\x12IntegrationCreated\"L\n\x13IntegrationAdvanced\x12\x35\n\ntransition\x18\x01 \x01(\x0b\x32!.tiendo.integration.v1.Transition\"L\n\x13IntegrationReverted\x12\x35\n\ntransition\x18\x01 \x01(\x0b\x32!.tiendo.integration.v1.Transition\"K\n\x12IntegrationBlocked\x12\x35\n\ntransition\x18\x01 \x01(\x0b\x32!.tiendo.integration.v1.Transition\"M\n\x14IntegrationUnblocked\x12\x35\n\ntransition\x18\x01 \x01(\x0b\x32!.tiendo.integration.v1.Transition\"M\n\x14IntegrationSuspended\x12\x35\n\ntransition\x18\x01 \x01(\x0b\x32!.tiendo.integration.v1.Transition\"K\n\x12IntegrationResumed\x12\x35\n\ntransition\x18\x01 \x01(\x0b\x32!.tiendo.integration.v1.Transition\"M\n\x14IntegrationWithdrawn\x12\x35\n\ntransition\x18\x01 \x01(\x0b\x32!.tiendo.integration.v1.Transition\"N\n\x15IntegrationReinstated\x12\x35\n\ntransition\x18\x01 \x01(\x0b\x32!.tiendo.integration.v1.Transition\"\x82\x01\n\x13TransitionCorrected\x12\x35\n\ntransition\x18\x01 \x01(\x0b\x32!.tiendo.integration.v1.Transition\x12\x34\n\tcorrected\x18\x02 \x01(\x0b\x32!.tiendo.integration.v1.Transition\"\x86\x01\n\x12\x43onnectionCheckSet\x12\x35\n\x05\x63heck\x18\x01 \x01(\x0b\x32&.tiendo.integration.v1.ConnectionCheck\x12\x39\n\x0eprevious_state\x18\x02 \x01(\x0e\x32!.tiendo.integration.v1.CheckState\"@\n\rPortalLinkSet\x12/\n\x04link\x18\x01 \x01(\x0b\x32!.tiendo.integration.v1.PortalLink\"\x81\x01\n\x0ePortalAnswered\x12\x31\n\x05\x63heck\x18\x01 \x01(\x0b\x32\".tiendo.integration.v1.PortalCheck\x12<\n\x0fprevious_answer\x18\x02 \x01(\x0e\x32#.tiendo.integration.v1.PortalAnswer\"\x16\n\x14IntegrationDescribedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,31 +35,33 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tiendo.integration.v1.event
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_INTEGRATIONEVENT']._serialized_start=176
-  _globals['_INTEGRATIONEVENT']._serialized_end=1450
-  _globals['_INTEGRATIONCREATED']._serialized_start=1452
-  _globals['_INTEGRATIONCREATED']._serialized_end=1472
-  _globals['_INTEGRATIONADVANCED']._serialized_start=1474
-  _globals['_INTEGRATIONADVANCED']._serialized_end=1550
-  _globals['_INTEGRATIONREVERTED']._serialized_start=1552
-  _globals['_INTEGRATIONREVERTED']._serialized_end=1628
-  _globals['_INTEGRATIONBLOCKED']._serialized_start=1630
-  _globals['_INTEGRATIONBLOCKED']._serialized_end=1705
-  _globals['_INTEGRATIONUNBLOCKED']._serialized_start=1707
-  _globals['_INTEGRATIONUNBLOCKED']._serialized_end=1784
-  _globals['_INTEGRATIONSUSPENDED']._serialized_start=1786
-  _globals['_INTEGRATIONSUSPENDED']._serialized_end=1863
-  _globals['_INTEGRATIONRESUMED']._serialized_start=1865
-  _globals['_INTEGRATIONRESUMED']._serialized_end=1940
-  _globals['_INTEGRATIONWITHDRAWN']._serialized_start=1942
-  _globals['_INTEGRATIONWITHDRAWN']._serialized_end=2019
-  _globals['_INTEGRATIONREINSTATED']._serialized_start=2021
-  _globals['_INTEGRATIONREINSTATED']._serialized_end=2099
-  _globals['_TRANSITIONCORRECTED']._serialized_start=2102
-  _globals['_TRANSITIONCORRECTED']._serialized_end=2232
-  _globals['_CONNECTIONCHECKSET']._serialized_start=2235
-  _globals['_CONNECTIONCHECKSET']._serialized_end=2369
-  _globals['_PORTALLINKSET']._serialized_start=2371
-  _globals['_PORTALLINKSET']._serialized_end=2435
-  _globals['_INTEGRATIONDESCRIBED']._serialized_start=2437
-  _globals['_INTEGRATIONDESCRIBED']._serialized_end=2459
+  _globals['_INTEGRATIONEVENT']._serialized_end=1516
+  _globals['_INTEGRATIONCREATED']._serialized_start=1518
+  _globals['_INTEGRATIONCREATED']._serialized_end=1538
+  _globals['_INTEGRATIONADVANCED']._serialized_start=1540
+  _globals['_INTEGRATIONADVANCED']._serialized_end=1616
+  _globals['_INTEGRATIONREVERTED']._serialized_start=1618
+  _globals['_INTEGRATIONREVERTED']._serialized_end=1694
+  _globals['_INTEGRATIONBLOCKED']._serialized_start=1696
+  _globals['_INTEGRATIONBLOCKED']._serialized_end=1771
+  _globals['_INTEGRATIONUNBLOCKED']._serialized_start=1773
+  _globals['_INTEGRATIONUNBLOCKED']._serialized_end=1850
+  _globals['_INTEGRATIONSUSPENDED']._serialized_start=1852
+  _globals['_INTEGRATIONSUSPENDED']._serialized_end=1929
+  _globals['_INTEGRATIONRESUMED']._serialized_start=1931
+  _globals['_INTEGRATIONRESUMED']._serialized_end=2006
+  _globals['_INTEGRATIONWITHDRAWN']._serialized_start=2008
+  _globals['_INTEGRATIONWITHDRAWN']._serialized_end=2085
+  _globals['_INTEGRATIONREINSTATED']._serialized_start=2087
+  _globals['_INTEGRATIONREINSTATED']._serialized_end=2165
+  _globals['_TRANSITIONCORRECTED']._serialized_start=2168
+  _globals['_TRANSITIONCORRECTED']._serialized_end=2298
+  _globals['_CONNECTIONCHECKSET']._serialized_start=2301
+  _globals['_CONNECTIONCHECKSET']._serialized_end=2435
+  _globals['_PORTALLINKSET']._serialized_start=2437
+  _globals['_PORTALLINKSET']._serialized_end=2501
+  _globals['_PORTALANSWERED']._serialized_start=2504
+  _globals['_PORTALANSWERED']._serialized_end=2633
+  _globals['_INTEGRATIONDESCRIBED']._serialized_start=2635
+  _globals['_INTEGRATIONDESCRIBED']._serialized_end=2657
 # @@protoc_insertion_point(module_scope)

@@ -49,6 +49,7 @@ class IntegrationEvent(_message.Message):
     CONNECTION_CHECK_SET_FIELD_NUMBER: _builtins.int
     PORTAL_LINK_SET_FIELD_NUMBER: _builtins.int
     INTEGRATION_DESCRIBED_FIELD_NUMBER: _builtins.int
+    PORTAL_ANSWERED_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
     epoch: _builtins.str
     """The journal it belongs to."""
@@ -126,6 +127,10 @@ class IntegrationEvent(_message.Message):
     def integration_described(self) -> Global___IntegrationDescribed:
         """The catalog told another name, alias or membership of the service."""
 
+    @_builtins.property
+    def portal_answered(self) -> Global___PortalAnswered:
+        """A portal answers otherwise than before."""
+
     def __init__(
         self,
         *,
@@ -151,13 +156,14 @@ class IntegrationEvent(_message.Message):
         connection_check_set: Global___ConnectionCheckSet | None = ...,
         portal_link_set: Global___PortalLinkSet | None = ...,
         integration_described: Global___IntegrationDescribed | None = ...,
+        portal_answered: Global___PortalAnswered | None = ...,
         digest: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["connection_check_set", b"connection_check_set", "event", b"event", "integration", b"integration", "integration_advanced", b"integration_advanced", "integration_blocked", b"integration_blocked", "integration_created", b"integration_created", "integration_described", b"integration_described", "integration_reinstated", b"integration_reinstated", "integration_resumed", b"integration_resumed", "integration_reverted", b"integration_reverted", "integration_suspended", b"integration_suspended", "integration_unblocked", b"integration_unblocked", "integration_withdrawn", b"integration_withdrawn", "portal_link_set", b"portal_link_set", "recorded_time", b"recorded_time", "transition_corrected", b"transition_corrected"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["connection_check_set", b"connection_check_set", "event", b"event", "integration", b"integration", "integration_advanced", b"integration_advanced", "integration_blocked", b"integration_blocked", "integration_created", b"integration_created", "integration_described", b"integration_described", "integration_reinstated", b"integration_reinstated", "integration_resumed", b"integration_resumed", "integration_reverted", b"integration_reverted", "integration_suspended", b"integration_suspended", "integration_unblocked", b"integration_unblocked", "integration_withdrawn", b"integration_withdrawn", "portal_answered", b"portal_answered", "portal_link_set", b"portal_link_set", "recorded_time", b"recorded_time", "transition_corrected", b"transition_corrected"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "catalog_revision", b"catalog_revision", "connection_check_set", b"connection_check_set", "digest", b"digest", "epoch", b"epoch", "event", b"event", "integration", b"integration", "integration_advanced", b"integration_advanced", "integration_blocked", b"integration_blocked", "integration_created", b"integration_created", "integration_described", b"integration_described", "integration_reinstated", b"integration_reinstated", "integration_resumed", b"integration_resumed", "integration_reverted", b"integration_reverted", "integration_suspended", b"integration_suspended", "integration_unblocked", b"integration_unblocked", "integration_withdrawn", b"integration_withdrawn", "portal_link_set", b"portal_link_set", "previous_digest", b"previous_digest", "recorded_time", b"recorded_time", "request_id", b"request_id", "sequence", b"sequence", "traceparent", b"traceparent", "transition_corrected", b"transition_corrected"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "catalog_revision", b"catalog_revision", "connection_check_set", b"connection_check_set", "digest", b"digest", "epoch", b"epoch", "event", b"event", "integration", b"integration", "integration_advanced", b"integration_advanced", "integration_blocked", b"integration_blocked", "integration_created", b"integration_created", "integration_described", b"integration_described", "integration_reinstated", b"integration_reinstated", "integration_resumed", b"integration_resumed", "integration_reverted", b"integration_reverted", "integration_suspended", b"integration_suspended", "integration_unblocked", b"integration_unblocked", "integration_withdrawn", b"integration_withdrawn", "portal_answered", b"portal_answered", "portal_link_set", b"portal_link_set", "previous_digest", b"previous_digest", "recorded_time", b"recorded_time", "request_id", b"request_id", "sequence", b"sequence", "traceparent", b"traceparent", "transition_corrected", b"transition_corrected"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["integration_created", "integration_advanced", "integration_reverted", "integration_blocked", "integration_unblocked", "integration_suspended", "integration_resumed", "integration_withdrawn", "integration_reinstated", "transition_corrected", "connection_check_set", "portal_link_set", "integration_described"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["integration_created", "integration_advanced", "integration_reverted", "integration_blocked", "integration_unblocked", "integration_suspended", "integration_resumed", "integration_withdrawn", "integration_reinstated", "transition_corrected", "connection_check_set", "portal_link_set", "integration_described", "portal_answered"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -453,6 +459,34 @@ class PortalLinkSet(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PortalLinkSet: _TypeAlias = PortalLinkSet  # noqa: Y015
+
+@_typing.final
+class PortalAnswered(_message.Message):
+    """A portal answered a link otherwise than the time before, or for the first time; checks that find the same are no event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECK_FIELD_NUMBER: _builtins.int
+    PREVIOUS_ANSWER_FIELD_NUMBER: _builtins.int
+    previous_answer: _integration_pb2.PortalAnswer.ValueType
+    """The answer before; unspecified when this is the first for the link."""
+    @_builtins.property
+    def check(self) -> _integration_pb2.PortalCheck:
+        """The check that found it."""
+
+    def __init__(
+        self,
+        *,
+        check: _integration_pb2.PortalCheck | None = ...,
+        previous_answer: _integration_pb2.PortalAnswer.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "previous_answer", b"previous_answer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PortalAnswered: _TypeAlias = PortalAnswered  # noqa: Y015
 
 @_typing.final
 class IntegrationDescribed(_message.Message):

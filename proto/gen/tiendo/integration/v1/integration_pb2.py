@@ -22,32 +22,37 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from tiendo.common.v1 import date_pb2 as tiendo_dot_common_dot_v1_dot_date__pb2
 from tiendo.common.v1 import provenance_pb2 as tiendo_dot_common_dot_v1_dot_provenance__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'tiendo/integration/v1/integration.proto\x12\x15tiendo.integration.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btiendo/common/v1/date.proto\x1a!tiendo/common/v1/provenance.proto\"\xcd\x01\n\x0f\x43onnectionCheck\x12+\n\x05\x63heck\x18\x01 \x01(\x0e\x32\x1c.tiendo.integration.v1.Check\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32!.tiendo.integration.v1.CheckState\x12-\n\x04\x64\x61te\x18\x03 \x01(\x0b\x32\x1f.tiendo.common.v1.EffectiveDate\x12,\n\x08\x65vidence\x18\x04 \x03(\x0b\x32\x1a.tiendo.common.v1.Evidence\"H\n\nPortalLink\x12-\n\x06portal\x18\x01 \x01(\x0e\x32\x1d.tiendo.integration.v1.Portal\x12\x0b\n\x03uri\x18\x02 \x01(\t\"\xb9\x04\n\x0bIntegration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x05stage\x18\x02 \x01(\x0e\x32\x1c.tiendo.integration.v1.Stage\x12\x33\n\tcondition\x18\x03 \x01(\x0e\x32 .tiendo.integration.v1.Condition\x12\x37\n\x0e\x65\x66\x66\x65\x63tive_date\x18\x04 \x01(\x0b\x32\x1f.tiendo.common.v1.EffectiveDate\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\x12\x0f\n\x07service\x18\x06 \x01(\t\x12\x36\n\x06\x63hecks\x18\x07 \x03(\x0b\x32&.tiendo.integration.v1.ConnectionCheck\x12\x37\n\x0cportal_links\x18\x08 \x03(\x0b\x32!.tiendo.integration.v1.PortalLink\x12\x18\n\x10transition_count\x18\t \x01(\x05\x12\x0e\n\x06reason\x18\n \x01(\t\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cupdate_actor\x18\r \x01(\t\x12\r\n\x05\x61lias\x18\x0e \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x0f \x01(\t\x12\x12\n\nprogrammes\x18\x10 \x03(\t\x12\x16\n\x0e\x66ormer_aliases\x18\x11 \x03(\t*\xbe\x01\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTAGE_SELECTED\x10\x01\x12\x16\n\x12STAGE_STANDARDISED\x10\x02\x12\x16\n\x12STAGE_REENGINEERED\x10\x03\x12\x0f\n\x0bSTAGE_BUILT\x10\x04\x12\x10\n\x0cSTAGE_TESTED\x10\x05\x12!\n\x1dSTAGE_LIVE_ON_MINISTRY_PORTAL\x10\x06\x12\x14\n\x10STAGE_INTEGRATED\x10\x07*\x85\x01\n\tCondition\x12\x19\n\x15\x43ONDITION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43ONDITION_ACTIVE\x10\x01\x12\x15\n\x11\x43ONDITION_BLOCKED\x10\x02\x12\x17\n\x13\x43ONDITION_SUSPENDED\x10\x03\x12\x17\n\x13\x43ONDITION_WITHDRAWN\x10\x04*\xa9\x01\n\x05\x43heck\x12\x15\n\x11\x43HECK_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x43HECK_IDENTITY\x10\x01\x12\x1d\n\x19\x43HECK_POPULATION_DATABASE\x10\x02\x12\x11\n\rCHECK_PAYMENT\x10\x03\x12!\n\x1d\x43HECK_DOSSIER_SYNCHRONISATION\x10\x04\x12\x0e\n\nCHECK_POST\x10\x05\x12\x10\n\x0c\x43HECK_E_FORM\x10\x06*\xa9\x01\n\nCheckState\x12\x1b\n\x17\x43HECK_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43HECK_STATE_UNKNOWN\x10\x01\x12\x1c\n\x18\x43HECK_STATE_NOT_REQUIRED\x10\x02\x12\x17\n\x13\x43HECK_STATE_PENDING\x10\x03\x12\x16\n\x12\x43HECK_STATE_PASSED\x10\x04\x12\x16\n\x12\x43HECK_STATE_FAILED\x10\x05*J\n\x06Portal\x12\x16\n\x12PORTAL_UNSPECIFIED\x10\x00\x12\x13\n\x0fPORTAL_MINISTRY\x10\x01\x12\x13\n\x0fPORTAL_NATIONAL\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'tiendo/integration/v1/integration.proto\x12\x15tiendo.integration.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btiendo/common/v1/date.proto\x1a!tiendo/common/v1/provenance.proto\"\xcd\x01\n\x0f\x43onnectionCheck\x12+\n\x05\x63heck\x18\x01 \x01(\x0e\x32\x1c.tiendo.integration.v1.Check\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32!.tiendo.integration.v1.CheckState\x12-\n\x04\x64\x61te\x18\x03 \x01(\x0b\x32\x1f.tiendo.common.v1.EffectiveDate\x12,\n\x08\x65vidence\x18\x04 \x03(\x0b\x32\x1a.tiendo.common.v1.Evidence\"H\n\nPortalLink\x12-\n\x06portal\x18\x01 \x01(\x0e\x32\x1d.tiendo.integration.v1.Portal\x12\x0b\n\x03uri\x18\x02 \x01(\t\"\xbe\x02\n\x0bPortalCheck\x12-\n\x06portal\x18\x01 \x01(\x0e\x32\x1d.tiendo.integration.v1.Portal\x12\x0b\n\x03uri\x18\x02 \x01(\t\x12\x33\n\x06\x61nswer\x18\x03 \x01(\x0e\x32#.tiendo.integration.v1.PortalAnswer\x12\x13\n\x0bhttp_status\x18\x04 \x01(\x05\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\x12.\n\ncheck_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07latency\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\nsince_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\t \x01(\t\"\xf4\x04\n\x0bIntegration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x05stage\x18\x02 \x01(\x0e\x32\x1c.tiendo.integration.v1.Stage\x12\x33\n\tcondition\x18\x03 \x01(\x0e\x32 .tiendo.integration.v1.Condition\x12\x37\n\x0e\x65\x66\x66\x65\x63tive_date\x18\x04 \x01(\x0b\x32\x1f.tiendo.common.v1.EffectiveDate\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\x12\x0f\n\x07service\x18\x06 \x01(\t\x12\x36\n\x06\x63hecks\x18\x07 \x03(\x0b\x32&.tiendo.integration.v1.ConnectionCheck\x12\x37\n\x0cportal_links\x18\x08 \x03(\x0b\x32!.tiendo.integration.v1.PortalLink\x12\x18\n\x10transition_count\x18\t \x01(\x05\x12\x0e\n\x06reason\x18\n \x01(\t\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cupdate_actor\x18\r \x01(\t\x12\r\n\x05\x61lias\x18\x0e \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x0f \x01(\t\x12\x12\n\nprogrammes\x18\x10 \x03(\t\x12\x16\n\x0e\x66ormer_aliases\x18\x11 \x03(\t\x12\x39\n\rportal_checks\x18\x12 \x03(\x0b\x32\".tiendo.integration.v1.PortalCheck*\xbe\x01\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTAGE_SELECTED\x10\x01\x12\x16\n\x12STAGE_STANDARDISED\x10\x02\x12\x16\n\x12STAGE_REENGINEERED\x10\x03\x12\x0f\n\x0bSTAGE_BUILT\x10\x04\x12\x10\n\x0cSTAGE_TESTED\x10\x05\x12!\n\x1dSTAGE_LIVE_ON_MINISTRY_PORTAL\x10\x06\x12\x14\n\x10STAGE_INTEGRATED\x10\x07*\x85\x01\n\tCondition\x12\x19\n\x15\x43ONDITION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43ONDITION_ACTIVE\x10\x01\x12\x15\n\x11\x43ONDITION_BLOCKED\x10\x02\x12\x17\n\x13\x43ONDITION_SUSPENDED\x10\x03\x12\x17\n\x13\x43ONDITION_WITHDRAWN\x10\x04*\xa9\x01\n\x05\x43heck\x12\x15\n\x11\x43HECK_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x43HECK_IDENTITY\x10\x01\x12\x1d\n\x19\x43HECK_POPULATION_DATABASE\x10\x02\x12\x11\n\rCHECK_PAYMENT\x10\x03\x12!\n\x1d\x43HECK_DOSSIER_SYNCHRONISATION\x10\x04\x12\x0e\n\nCHECK_POST\x10\x05\x12\x10\n\x0c\x43HECK_E_FORM\x10\x06*\xa9\x01\n\nCheckState\x12\x1b\n\x17\x43HECK_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43HECK_STATE_UNKNOWN\x10\x01\x12\x1c\n\x18\x43HECK_STATE_NOT_REQUIRED\x10\x02\x12\x17\n\x13\x43HECK_STATE_PENDING\x10\x03\x12\x16\n\x12\x43HECK_STATE_PASSED\x10\x04\x12\x16\n\x12\x43HECK_STATE_FAILED\x10\x05*J\n\x06Portal\x12\x16\n\x12PORTAL_UNSPECIFIED\x10\x00\x12\x13\n\x0fPORTAL_MINISTRY\x10\x01\x12\x13\n\x0fPORTAL_NATIONAL\x10\x02*i\n\x0cPortalAnswer\x12\x1d\n\x19PORTAL_ANSWER_UNSPECIFIED\x10\x00\x12\x1b\n\x17PORTAL_ANSWER_REACHABLE\x10\x01\x12\x1d\n\x19PORTAL_ANSWER_UNREACHABLE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tiendo.integration.v1.integration_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STAGE']._serialized_start=1018
-  _globals['_STAGE']._serialized_end=1208
-  _globals['_CONDITION']._serialized_start=1211
-  _globals['_CONDITION']._serialized_end=1344
-  _globals['_CHECK']._serialized_start=1347
-  _globals['_CHECK']._serialized_end=1516
-  _globals['_CHECKSTATE']._serialized_start=1519
-  _globals['_CHECKSTATE']._serialized_end=1688
-  _globals['_PORTAL']._serialized_start=1690
-  _globals['_PORTAL']._serialized_end=1764
-  _globals['_CONNECTIONCHECK']._serialized_start=164
-  _globals['_CONNECTIONCHECK']._serialized_end=369
-  _globals['_PORTALLINK']._serialized_start=371
-  _globals['_PORTALLINK']._serialized_end=443
-  _globals['_INTEGRATION']._serialized_start=446
-  _globals['_INTEGRATION']._serialized_end=1015
+  _globals['_STAGE']._serialized_start=1430
+  _globals['_STAGE']._serialized_end=1620
+  _globals['_CONDITION']._serialized_start=1623
+  _globals['_CONDITION']._serialized_end=1756
+  _globals['_CHECK']._serialized_start=1759
+  _globals['_CHECK']._serialized_end=1928
+  _globals['_CHECKSTATE']._serialized_start=1931
+  _globals['_CHECKSTATE']._serialized_end=2100
+  _globals['_PORTAL']._serialized_start=2102
+  _globals['_PORTAL']._serialized_end=2176
+  _globals['_PORTALANSWER']._serialized_start=2178
+  _globals['_PORTALANSWER']._serialized_end=2283
+  _globals['_CONNECTIONCHECK']._serialized_start=196
+  _globals['_CONNECTIONCHECK']._serialized_end=401
+  _globals['_PORTALLINK']._serialized_start=403
+  _globals['_PORTALLINK']._serialized_end=475
+  _globals['_PORTALCHECK']._serialized_start=478
+  _globals['_PORTALCHECK']._serialized_end=796
+  _globals['_INTEGRATION']._serialized_start=799
+  _globals['_INTEGRATION']._serialized_end=1427
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ Integrations: the work of putting one service on the Ministry portal and the Nat
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -198,6 +199,30 @@ PORTAL_NATIONAL: Portal.ValueType  # 2
 """The National Public Service Portal."""
 Global___Portal: _TypeAlias = Portal  # noqa: Y015
 
+class _PortalAnswer:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PortalAnswerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PortalAnswer.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PORTAL_ANSWER_UNSPECIFIED: _PortalAnswer.ValueType  # 0
+    """Never sent in a check; as an event's previous answer: there was none."""
+    PORTAL_ANSWER_REACHABLE: _PortalAnswer.ValueType  # 1
+    """A page came: a final status of 2xx, after at most 5 redirects."""
+    PORTAL_ANSWER_UNREACHABLE: _PortalAnswer.ValueType  # 2
+    """None came, three times in a row, 2 s apart."""
+
+class PortalAnswer(_PortalAnswer, metaclass=_PortalAnswerEnumTypeWrapper):
+    """What a portal answers when it is asked for a link."""
+
+PORTAL_ANSWER_UNSPECIFIED: PortalAnswer.ValueType  # 0
+"""Never sent in a check; as an event's previous answer: there was none."""
+PORTAL_ANSWER_REACHABLE: PortalAnswer.ValueType  # 1
+"""A page came: a final status of 2xx, after at most 5 redirects."""
+PORTAL_ANSWER_UNREACHABLE: PortalAnswer.ValueType  # 2
+"""None came, three times in a row, 2 s apart."""
+Global___PortalAnswer: _TypeAlias = PortalAnswer  # noqa: Y015
+
 @_typing.final
 class ConnectionCheck(_message.Message):
     """One check of one integration."""
@@ -263,6 +288,70 @@ class PortalLink(_message.Message):
 Global___PortalLink: _TypeAlias = PortalLink  # noqa: Y015
 
 @_typing.final
+class PortalCheck(_message.Message):
+    """One look at what a portal really answers, beside what is claimed. The link is asked by GET, without following it to
+    private addresses unless the installation allows that; nothing of the page is kept.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PORTAL_FIELD_NUMBER: _builtins.int
+    URI_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    HTTP_STATUS_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    CHECK_TIME_FIELD_NUMBER: _builtins.int
+    LATENCY_FIELD_NUMBER: _builtins.int
+    SINCE_TIME_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    portal: Global___Portal.ValueType
+    """Which portal."""
+    uri: _builtins.str
+    """The link that was asked."""
+    answer: Global___PortalAnswer.ValueType
+    """What came of it."""
+    http_status: _builtins.int
+    """The final HTTP status; 0: none came."""
+    detail: _builtins.str
+    """Why it counts as unreachable, in English, for example "HTTP 404", "no answer within 10 s", "the name is not known";
+    empty when reachable.
+    """
+    actor: _builtins.str
+    """Who asked for it; "portal-checks" when the clock did."""
+    @_builtins.property
+    def check_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was recorded, UTC."""
+
+    @_builtins.property
+    def latency(self) -> _duration_pb2.Duration:
+        """How long the last try took, redirects included."""
+
+    @_builtins.property
+    def since_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when the answer for this link has been this one, UTC."""
+
+    def __init__(
+        self,
+        *,
+        portal: Global___Portal.ValueType = ...,
+        uri: _builtins.str = ...,
+        answer: Global___PortalAnswer.ValueType = ...,
+        http_status: _builtins.int = ...,
+        detail: _builtins.str = ...,
+        check_time: _timestamp_pb2.Timestamp | None = ...,
+        latency: _duration_pb2.Duration | None = ...,
+        since_time: _timestamp_pb2.Timestamp | None = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check_time", b"check_time", "latency", b"latency", "since_time", b"since_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "answer", b"answer", "check_time", b"check_time", "detail", b"detail", "http_status", b"http_status", "latency", b"latency", "portal", b"portal", "since_time", b"since_time", "uri", b"uri"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PortalCheck: _TypeAlias = PortalCheck  # noqa: Y015
+
+@_typing.final
 class Integration(_message.Message):
     """One service's integration, whatever programmes count it. Made from the catalog's event, never by a command."""
 
@@ -285,6 +374,7 @@ class Integration(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     PROGRAMMES_FIELD_NUMBER: _builtins.int
     FORMER_ALIASES_FIELD_NUMBER: _builtins.int
+    PORTAL_CHECKS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`integrations/{service id}`."""
     stage: Global___Stage.ValueType
@@ -292,7 +382,9 @@ class Integration(_message.Message):
     condition: Global___Condition.ValueType
     """Output only."""
     etag: _builtins.str
-    """Output only. Changes with every change of the resource; send it back to guard a command."""
+    """Output only. Changes with every change of the resource; send it back to guard a command. One exception: what a portal
+    answers (portal_checks) is nobody's decision, so it changes neither etag nor update_time nor update_actor.
+    """
     service: _builtins.str
     """Output only. `services/{id}`."""
     transition_count: _builtins.int
@@ -333,6 +425,12 @@ class Integration(_message.Message):
     def former_aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Output only. Earlier aliases of the service, which still find it."""
 
+    @_builtins.property
+    def portal_checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___PortalCheck]:
+        """Output only. For each link that was asked, the check that last changed the answer, in the order of the enum; gone when
+        the link is set anew or removed. ListPortalChecks has the later ones as well.
+        """
+
     def __init__(
         self,
         *,
@@ -353,10 +451,11 @@ class Integration(_message.Message):
         display_name: _builtins.str = ...,
         programmes: _abc.Iterable[_builtins.str] | None = ...,
         former_aliases: _abc.Iterable[_builtins.str] | None = ...,
+        portal_checks: _abc.Iterable[Global___PortalCheck] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "effective_date", b"effective_date", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "checks", b"checks", "condition", b"condition", "create_time", b"create_time", "display_name", b"display_name", "effective_date", b"effective_date", "etag", b"etag", "former_aliases", b"former_aliases", "name", b"name", "portal_links", b"portal_links", "programmes", b"programmes", "reason", b"reason", "service", b"service", "stage", b"stage", "transition_count", b"transition_count", "update_actor", b"update_actor", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "checks", b"checks", "condition", b"condition", "create_time", b"create_time", "display_name", b"display_name", "effective_date", b"effective_date", "etag", b"etag", "former_aliases", b"former_aliases", "name", b"name", "portal_checks", b"portal_checks", "portal_links", b"portal_links", "programmes", b"programmes", "reason", b"reason", "service", b"service", "stage", b"stage", "transition_count", b"transition_count", "update_actor", b"update_actor", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

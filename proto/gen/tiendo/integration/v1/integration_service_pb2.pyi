@@ -1212,6 +1212,154 @@ class SetPortalLinkResponse(_message.Message):
 Global___SetPortalLinkResponse: _TypeAlias = SetPortalLinkResponse  # noqa: Y015
 
 @_typing.final
+class CheckPortalRequest(_message.Message):
+    """Asks for a portal check."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PORTAL_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    AT_LEAST_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. `integrations/{service id or alias}`."""
+    portal: _integration_pb2.Portal.ValueType
+    """Which portal; unspecified: every one that has a link."""
+    request_id: _builtins.str
+    """1 to 128 printable ASCII characters; the same id and content again asks no portal again and has the same reply."""
+    @_builtins.property
+    def at_least(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Revisions the decision must include. At most 20."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        portal: _integration_pb2.Portal.ValueType = ...,
+        request_id: _builtins.str = ...,
+        at_least: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least", b"at_least", "name", b"name", "portal", b"portal", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckPortalRequest: _TypeAlias = CheckPortalRequest  # noqa: Y015
+
+@_typing.final
+class CheckPortalResponse(_message.Message):
+    """What the portals answered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTEGRATION_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    CHECKS_FIELD_NUMBER: _builtins.int
+    revision: _builtins.str
+    """The journal position of the last change; of the present state when every answer was the same as before."""
+    @_builtins.property
+    def integration(self) -> _integration_pb2.Integration:
+        """The integration."""
+
+    @_builtins.property
+    def checks(self) -> _containers.RepeatedCompositeFieldContainer[_integration_pb2.PortalCheck]:
+        """The checks made now, in the order of the enum; without those whose link was changed meanwhile."""
+
+    def __init__(
+        self,
+        *,
+        integration: _integration_pb2.Integration | None = ...,
+        revision: _builtins.str = ...,
+        checks: _abc.Iterable[_integration_pb2.PortalCheck] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["integration", b"integration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks", "integration", b"integration", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckPortalResponse: _TypeAlias = CheckPortalResponse  # noqa: Y015
+
+@_typing.final
+class ListPortalChecksRequest(_message.Message):
+    """Asks for portal checks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    PORTAL_FIELD_NUMBER: _builtins.int
+    AT_LEAST_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """Required. `integrations/{service id or alias}`."""
+    page_size: _builtins.int
+    """At most so many, 1 to 1,000; 0: 50; above: 1,000; below 0: INVALID_ARGUMENT. A page ends early at about 1 MiB."""
+    page_token: _builtins.str
+    """From the page before; the other fields must be the same."""
+    portal: _integration_pb2.Portal.ValueType
+    """Only of this portal; unspecified: of each."""
+    @_builtins.property
+    def at_least(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Revisions the answer must include. At most 20."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        portal: _integration_pb2.Portal.ValueType = ...,
+        at_least: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least", b"at_least", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "portal", b"portal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPortalChecksRequest: _TypeAlias = ListPortalChecksRequest  # noqa: Y015
+
+@_typing.final
+class ListPortalChecksResponse(_message.Message):
+    """A page of portal checks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECKS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
+    REVISIONS_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty on the last."""
+    total_size: _builtins.int
+    """How many there are in all, now."""
+    @_builtins.property
+    def checks(self) -> _containers.RepeatedCompositeFieldContainer[_integration_pb2.PortalCheck]:
+        """Newest first."""
+
+    @_builtins.property
+    def revisions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the answer is current through."""
+
+    def __init__(
+        self,
+        *,
+        checks: _abc.Iterable[_integration_pb2.PortalCheck] | None = ...,
+        next_page_token: _builtins.str = ...,
+        total_size: _builtins.int = ...,
+        revisions: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks", "next_page_token", b"next_page_token", "revisions", b"revisions", "total_size", b"total_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPortalChecksResponse: _TypeAlias = ListPortalChecksResponse  # noqa: Y015
+
+@_typing.final
 class BatchAdvanceIntegrationsRequest(_message.Message):
     """Advances many integrations."""
 

@@ -107,6 +107,16 @@ class IntegrationServiceStub:
                 request_serializer=tiendo_dot_integration_dot_v1_dot_integration__service__pb2.SetPortalLinkRequest.SerializeToString,
                 response_deserializer=tiendo_dot_integration_dot_v1_dot_integration__service__pb2.SetPortalLinkResponse.FromString,
                 _registered_method=True)
+        self.CheckPortal = channel.unary_unary(
+                '/tiendo.integration.v1.IntegrationService/CheckPortal',
+                request_serializer=tiendo_dot_integration_dot_v1_dot_integration__service__pb2.CheckPortalRequest.SerializeToString,
+                response_deserializer=tiendo_dot_integration_dot_v1_dot_integration__service__pb2.CheckPortalResponse.FromString,
+                _registered_method=True)
+        self.ListPortalChecks = channel.unary_unary(
+                '/tiendo.integration.v1.IntegrationService/ListPortalChecks',
+                request_serializer=tiendo_dot_integration_dot_v1_dot_integration__service__pb2.ListPortalChecksRequest.SerializeToString,
+                response_deserializer=tiendo_dot_integration_dot_v1_dot_integration__service__pb2.ListPortalChecksResponse.FromString,
+                _registered_method=True)
         self.BatchAdvanceIntegrations = channel.unary_unary(
                 '/tiendo.integration.v1.IntegrationService/BatchAdvanceIntegrations',
                 request_serializer=tiendo_dot_integration_dot_v1_dot_integration__service__pb2.BatchAdvanceIntegrationsRequest.SerializeToString,
@@ -229,6 +239,23 @@ class IntegrationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckPortal(self, request, context):
+        """Asks a portal now whether it shows the service under its link, and records what it answers. Takes up to 40 s where
+        nothing answers (3 tries of at most 10 s, 2 s apart), and longer while other links of the same host are asked: give it a
+        deadline of 90 s. A call that ends before has recorded nothing. FAILED_PRECONDITION (PORTAL_LINK_MISSING) when no link is
+        known, or no longer the one that was asked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPortalChecks(self, request, context):
+        """The newest 100 checks of each portal's links, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def BatchAdvanceIntegrations(self, request, context):
         """Advances many, all or nothing: the first refusal is returned with its place, `requests[3].stage`, and nothing is written.
         """
@@ -315,6 +342,16 @@ def add_IntegrationServiceServicer_to_server(servicer, server):
                     servicer.SetPortalLink,
                     request_deserializer=tiendo_dot_integration_dot_v1_dot_integration__service__pb2.SetPortalLinkRequest.FromString,
                     response_serializer=tiendo_dot_integration_dot_v1_dot_integration__service__pb2.SetPortalLinkResponse.SerializeToString,
+            ),
+            'CheckPortal': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckPortal,
+                    request_deserializer=tiendo_dot_integration_dot_v1_dot_integration__service__pb2.CheckPortalRequest.FromString,
+                    response_serializer=tiendo_dot_integration_dot_v1_dot_integration__service__pb2.CheckPortalResponse.SerializeToString,
+            ),
+            'ListPortalChecks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPortalChecks,
+                    request_deserializer=tiendo_dot_integration_dot_v1_dot_integration__service__pb2.ListPortalChecksRequest.FromString,
+                    response_serializer=tiendo_dot_integration_dot_v1_dot_integration__service__pb2.ListPortalChecksResponse.SerializeToString,
             ),
             'BatchAdvanceIntegrations': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchAdvanceIntegrations,
@@ -708,6 +745,60 @@ class IntegrationService:
             '/tiendo.integration.v1.IntegrationService/SetPortalLink',
             tiendo_dot_integration_dot_v1_dot_integration__service__pb2.SetPortalLinkRequest.SerializeToString,
             tiendo_dot_integration_dot_v1_dot_integration__service__pb2.SetPortalLinkResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckPortal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tiendo.integration.v1.IntegrationService/CheckPortal',
+            tiendo_dot_integration_dot_v1_dot_integration__service__pb2.CheckPortalRequest.SerializeToString,
+            tiendo_dot_integration_dot_v1_dot_integration__service__pb2.CheckPortalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPortalChecks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tiendo.integration.v1.IntegrationService/ListPortalChecks',
+            tiendo_dot_integration_dot_v1_dot_integration__service__pb2.ListPortalChecksRequest.SerializeToString,
+            tiendo_dot_integration_dot_v1_dot_integration__service__pb2.ListPortalChecksResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -76,6 +76,14 @@ class IntegrationServiceStub:
     """
     SetPortalLink: _grpc.UnaryUnaryMultiCallable[_integration_service_pb2.SetPortalLinkRequest, _integration_service_pb2.SetPortalLinkResponse]
     """Records or removes the address under which a portal shows the service."""
+    CheckPortal: _grpc.UnaryUnaryMultiCallable[_integration_service_pb2.CheckPortalRequest, _integration_service_pb2.CheckPortalResponse]
+    """Asks a portal now whether it shows the service under its link, and records what it answers. Takes up to 40 s where
+    nothing answers (3 tries of at most 10 s, 2 s apart), and longer while other links of the same host are asked: give it a
+    deadline of 90 s. A call that ends before has recorded nothing. FAILED_PRECONDITION (PORTAL_LINK_MISSING) when no link is
+    known, or no longer the one that was asked.
+    """
+    ListPortalChecks: _grpc.UnaryUnaryMultiCallable[_integration_service_pb2.ListPortalChecksRequest, _integration_service_pb2.ListPortalChecksResponse]
+    """The newest 100 checks of each portal's links, newest first."""
     BatchAdvanceIntegrations: _grpc.UnaryUnaryMultiCallable[_integration_service_pb2.BatchAdvanceIntegrationsRequest, _integration_service_pb2.BatchAdvanceIntegrationsResponse]
     """Advances many, all or nothing: the first refusal is returned with its place, `requests[3].stage`, and nothing is written."""
     ListEvents: _grpc.UnaryUnaryMultiCallable[_integration_service_pb2.ListEventsRequest, _integration_service_pb2.ListEventsResponse]
@@ -129,6 +137,14 @@ class IntegrationServiceAsyncStub(IntegrationServiceStub):
     """
     SetPortalLink: _aio.UnaryUnaryMultiCallable[_integration_service_pb2.SetPortalLinkRequest, _integration_service_pb2.SetPortalLinkResponse]  # type: ignore[assignment]
     """Records or removes the address under which a portal shows the service."""
+    CheckPortal: _aio.UnaryUnaryMultiCallable[_integration_service_pb2.CheckPortalRequest, _integration_service_pb2.CheckPortalResponse]  # type: ignore[assignment]
+    """Asks a portal now whether it shows the service under its link, and records what it answers. Takes up to 40 s where
+    nothing answers (3 tries of at most 10 s, 2 s apart), and longer while other links of the same host are asked: give it a
+    deadline of 90 s. A call that ends before has recorded nothing. FAILED_PRECONDITION (PORTAL_LINK_MISSING) when no link is
+    known, or no longer the one that was asked.
+    """
+    ListPortalChecks: _aio.UnaryUnaryMultiCallable[_integration_service_pb2.ListPortalChecksRequest, _integration_service_pb2.ListPortalChecksResponse]  # type: ignore[assignment]
+    """The newest 100 checks of each portal's links, newest first."""
     BatchAdvanceIntegrations: _aio.UnaryUnaryMultiCallable[_integration_service_pb2.BatchAdvanceIntegrationsRequest, _integration_service_pb2.BatchAdvanceIntegrationsResponse]  # type: ignore[assignment]
     """Advances many, all or nothing: the first refusal is returned with its place, `requests[3].stage`, and nothing is written."""
     ListEvents: _aio.UnaryUnaryMultiCallable[_integration_service_pb2.ListEventsRequest, _integration_service_pb2.ListEventsResponse]  # type: ignore[assignment]
@@ -263,6 +279,26 @@ class IntegrationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_integration_service_pb2.SetPortalLinkResponse, _abc.Awaitable[_integration_service_pb2.SetPortalLinkResponse]]:
         """Records or removes the address under which a portal shows the service."""
+
+    @_abc_1.abstractmethod
+    def CheckPortal(
+        self,
+        request: _integration_service_pb2.CheckPortalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_integration_service_pb2.CheckPortalResponse, _abc.Awaitable[_integration_service_pb2.CheckPortalResponse]]:
+        """Asks a portal now whether it shows the service under its link, and records what it answers. Takes up to 40 s where
+        nothing answers (3 tries of at most 10 s, 2 s apart), and longer while other links of the same host are asked: give it a
+        deadline of 90 s. A call that ends before has recorded nothing. FAILED_PRECONDITION (PORTAL_LINK_MISSING) when no link is
+        known, or no longer the one that was asked.
+        """
+
+    @_abc_1.abstractmethod
+    def ListPortalChecks(
+        self,
+        request: _integration_service_pb2.ListPortalChecksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_integration_service_pb2.ListPortalChecksResponse, _abc.Awaitable[_integration_service_pb2.ListPortalChecksResponse]]:
+        """The newest 100 checks of each portal's links, newest first."""
 
     @_abc_1.abstractmethod
     def BatchAdvanceIntegrations(

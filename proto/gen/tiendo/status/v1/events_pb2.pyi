@@ -58,9 +58,9 @@ class _ProgressEventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Pro
     PROGRESS_EVENT_KIND_SERVICE_STALLED: _ProgressEventKind.ValueType  # 13
     """No progress for longer than its stage allows."""
     PROGRESS_EVENT_KIND_SERVICE_UNREACHABLE: _ProgressEventKind.ValueType  # 14
-    """A portal no longer answers for it."""
+    """A portal that was asked for it does not answer, or not with a page."""
     PROGRESS_EVENT_KIND_SERVICE_REACHABLE: _ProgressEventKind.ValueType  # 15
-    """A portal answers for it again."""
+    """That portal answers for it again, under the same link. A first answer that is a page is no event."""
     PROGRESS_EVENT_KIND_PROGRAMME_MILESTONE: _ProgressEventKind.ValueType  # 16
     """10, 25, 50, 75, 90 or 100 % of the plan are complete; each is told once."""
     PROGRESS_EVENT_KIND_PROGRAMME_TARGET_PASSED: _ProgressEventKind.ValueType  # 17
@@ -100,9 +100,9 @@ PROGRESS_EVENT_KIND_SERVICE_REINSTATED: ProgressEventKind.ValueType  # 12
 PROGRESS_EVENT_KIND_SERVICE_STALLED: ProgressEventKind.ValueType  # 13
 """No progress for longer than its stage allows."""
 PROGRESS_EVENT_KIND_SERVICE_UNREACHABLE: ProgressEventKind.ValueType  # 14
-"""A portal no longer answers for it."""
+"""A portal that was asked for it does not answer, or not with a page."""
 PROGRESS_EVENT_KIND_SERVICE_REACHABLE: ProgressEventKind.ValueType  # 15
-"""A portal answers for it again."""
+"""That portal answers for it again, under the same link. A first answer that is a page is no event."""
 PROGRESS_EVENT_KIND_PROGRAMME_MILESTONE: ProgressEventKind.ValueType  # 16
 """10, 25, 50, 75, 90 or 100 % of the plan are complete; each is told once."""
 PROGRESS_EVENT_KIND_PROGRAMME_TARGET_PASSED: ProgressEventKind.ValueType  # 17
@@ -140,6 +140,7 @@ class ProgressEvent(_message.Message):
     CORRECTION_FIELD_NUMBER: _builtins.int
     MILESTONE_PERCENT_FIELD_NUMBER: _builtins.int
     SOURCE_REVISION_FIELD_NUMBER: _builtins.int
+    PORTAL_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
     epoch: _builtins.str
     """The journal it belongs to."""
@@ -172,11 +173,13 @@ class ProgressEvent(_message.Message):
     to_stage: _integration_pb2.Stage.ValueType
     """The stage after; only where a step changed or corrected it."""
     reason: _builtins.str
-    """Why; empty where none was given."""
+    """Why; empty where none was given. For SERVICE_UNREACHABLE what was found, in English, for example "HTTP 404"."""
     milestone_percent: _builtins.int
     """For PROGRAMME_MILESTONE: 10, 25, 50, 75, 90 or 100."""
     source_revision: _builtins.str
     """The revision of the source row that it tells of; empty for what the clock made."""
+    portal: _integration_pb2.Portal.ValueType
+    """For SERVICE_UNREACHABLE and SERVICE_REACHABLE: which portal."""
     digest: _builtins.str
     """SHA-256 of the stored bytes, 64 hexadecimal digits."""
     @_builtins.property
@@ -193,7 +196,7 @@ class ProgressEvent(_message.Message):
 
     @_builtins.property
     def evidence(self) -> _containers.RepeatedCompositeFieldContainer[_provenance_pb2.Evidence]:
-        """What backs it."""
+        """What backs it; for SERVICE_UNREACHABLE and SERVICE_REACHABLE the link that was asked."""
 
     @_builtins.property
     def completion(self) -> Global___CompletionSummary:
@@ -229,11 +232,12 @@ class ProgressEvent(_message.Message):
         correction: Global___CorrectionSummary | None = ...,
         milestone_percent: _builtins.int = ...,
         source_revision: _builtins.str = ...,
+        portal: _integration_pb2.Portal.ValueType = ...,
         digest: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion", "correction", b"correction", "effective_date", b"effective_date", "recorded_time", b"recorded_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "alias", b"alias", "cause", b"cause", "completion", b"completion", "correction", b"correction", "digest", b"digest", "display_name", b"display_name", "effective_date", b"effective_date", "epoch", b"epoch", "evidence", b"evidence", "from_stage", b"from_stage", "kind", b"kind", "milestone_percent", b"milestone_percent", "plan_number", b"plan_number", "previous_digest", b"previous_digest", "programme", b"programme", "reason", b"reason", "recorded_time", b"recorded_time", "request_id", b"request_id", "sequence", b"sequence", "service", b"service", "source_revision", b"source_revision", "to_stage", b"to_stage", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "alias", b"alias", "cause", b"cause", "completion", b"completion", "correction", b"correction", "digest", b"digest", "display_name", b"display_name", "effective_date", b"effective_date", "epoch", b"epoch", "evidence", b"evidence", "from_stage", b"from_stage", "kind", b"kind", "milestone_percent", b"milestone_percent", "plan_number", b"plan_number", "portal", b"portal", "previous_digest", b"previous_digest", "programme", b"programme", "reason", b"reason", "recorded_time", b"recorded_time", "request_id", b"request_id", "sequence", b"sequence", "service", b"service", "source_revision", b"source_revision", "to_stage", b"to_stage", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,50 +1,39 @@
-"""Integration's endpoints: unpack, use case or state, pack.
+"""The endpoints about integrations and their steps: unpack, use case or state, pack.
 
-Invariant: NOT_FOUND for a service is said only after the catalog's head was reached.
+Invariant: what an endpoint decides on, and what it answers from, is one state.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 from google.protobuf.message import Message
 
 from services.common.call import Call
-from services.common.endpoint import Endpoint
 from services.common.envelope import chunk
 from services.common.errors import Reason, Refusal
-from services.common.feed import Feed, FeedHaltedError, PeerUnavailableError
 from services.common.filters import FilterField, parse_filter
 from services.common.listing import page, parse_order, query_hash
 from services.common.resources import parse_name
 from services.integration import domain, usecases, wire
-from services.integration.storage import CATALOG, Entry, IntegrationWork, State
+from services.integration.rpc.base import DEFAULT_PAGE, MOST_A_PAGE, call_of
+from services.integration.rpc.portals import PortalCalls
+from services.integration.storage import Entry, IntegrationWork
 from services.integration.usecases import Done
 from services.integration.wire import Told, told_of
 from tiendo.integration.v1 import integration_service_pb2 as pb
 
-_DEFAULT_PAGE = 50
-_MOST_A_PAGE = 1000
 _EVERY = "programmes/-"
 
-T = TypeVar("T")
 
-
-class Rpc(Endpoint[State, IntegrationWork]):
+class Rpc(PortalCalls):
     """tiendo.integration.v1.IntegrationService."""
-
-    feed: Feed
-    """The catalog's feed; set by the composition root."""
-
-    def revisions(self, state: State) -> list[str]:
-        """Own journal first, then the catalog's."""
-        return [self.revision_of(state.head), *self.reached.revisions(CATALOG)]
 
     async def get_integration(self, request: pb.GetIntegrationRequest, call: Call) -> bytes:
         """One integration, by service id or alias."""
         await self.read(request.at_least, call)
-        entry = await self._sure(call, lambda: _call_of(lambda: self._find(request.name, "name")))
-        return entry.chunk + self._tail(self.live.current, 2)
+        entry = await self.sure(call, lambda: call_of(lambda: self.find(request.name, "name")))
+        return entry.chunk + self.tail(self.live.current, 2)
 
     async def list_integrations(self, request: pb.ListIntegrationsRequest, call: Call) -> bytes:
         """Integrations in pages."""
@@ -63,19 +52,19 @@ class Rpc(Endpoint[State, IntegrationWork]):
             page_size=request.page_size,
             page_token=request.page_token,
             query_hash=query_hash("integrations", programme, request.filter, order.text),
-            default_size=_DEFAULT_PAGE,
-            max_size=_MOST_A_PAGE,
+            default_size=DEFAULT_PAGE,
+            max_size=MOST_A_PAGE,
             descending=order.descending,
             size_of=lambda index: len(entries[index].chunk),
         )
         rest = pb.ListIntegrationsResponse(next_page_token=cut.next_page_token, total_size=len(entries))
         chunks = b"".join([entry.chunk for entry in entries[cut.start : cut.stop]])
-        return chunks + rest.SerializeToString() + self._tail(state, 4)
+        return chunks + rest.SerializeToString() + self.tail(state, 4)
 
     async def list_transitions(self, request: pb.ListTransitionsRequest, call: Call) -> Message:
         """Give the history of one integration, corrections marked."""
         await self.read(request.at_least, call)
-        entry = await self._sure(call, lambda: _call_of(lambda: self._find(request.parent, "parent")))
+        entry = await self.sure(call, lambda: call_of(lambda: self.find(request.parent, "parent")))
         integration_id = entry.integration.service_id
         # Before the history is read: it may be newer than these say, never older.
         revisions = self.revisions(self.live.current)
@@ -85,8 +74,8 @@ class Rpc(Endpoint[State, IntegrationWork]):
             page_size=request.page_size,
             page_token=request.page_token,
             query_hash=query_hash("transitions", integration_id),
-            default_size=_DEFAULT_PAGE,
-            max_size=_MOST_A_PAGE,
+            default_size=DEFAULT_PAGE,
+            max_size=MOST_A_PAGE,
             size_of=lambda index: entries[index].ByteSize(),
         )
         return pb.ListTransitionsResponse(
@@ -174,12 +163,12 @@ class Rpc(Endpoint[State, IntegrationWork]):
 
     async def batch_advance_integrations(self, request: pb.BatchAdvanceIntegrationsRequest, call: Call) -> bytes:
         """Advance many, all or nothing."""
-        if not 1 <= len(request.requests) <= _MOST_A_PAGE:
+        if not 1 <= len(request.requests) <= MOST_A_PAGE:
             raise Refusal(
                 Reason.TOO_MANY if request.requests else Reason.MISSING_VALUE,
-                f"{len(request.requests)} steps; give 1 to {_MOST_A_PAGE}",
+                f"{len(request.requests)} steps; give 1 to {MOST_A_PAGE}",
                 field="requests",
-                metadata={"limit": str(_MOST_A_PAGE), "count": str(len(request.requests))},
+                metadata={"limit": str(MOST_A_PAGE), "count": str(len(request.requests))},
             )
         steps = [_read_step(step, f"requests[{index}]") for index, step in enumerate(request.requests)]
         caller = call.caller(request)
@@ -188,7 +177,7 @@ class Rpc(Endpoint[State, IntegrationWork]):
             done = usecases.batch_advance(work, steps, caller)
             return b"".join(chunk(1, one.message) for one in done) + chunk(2, self.revision_of(done[-1].place).encode())
 
-        return await self._sure(call, lambda: self.command(request, call, decide))
+        return await self.sure(call, lambda: self.command(request, call, decide))
 
     async def _step(
         self,
@@ -219,40 +208,7 @@ class Rpc(Endpoint[State, IntegrationWork]):
                 reply += chunk(3, done.transition)
             return reply + chunk(4, done.corrected) if done.corrected else reply
 
-        return await self._sure(call, lambda: self.command(request, call, decide))
-
-    async def _sure(self, call: Call, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask; where there is no such integration, catch up with the catalog's head first and ask again."""
-        try:
-            return await ask()
-        except Refusal as refusal:
-            if refusal.reason is not Reason.INTEGRATION_NOT_FOUND:
-                raise
-            missing = refusal
-        try:
-            await self.feed.catch_up(call.wait_seconds())
-        except (PeerUnavailableError, TimeoutError):
-            why = "the catalog does not answer whether the service exists; try again"
-        except FeedHaltedError as halt:
-            why = f"the catalog is not followed any more ({halt})"
-        else:
-            return await ask()
-        raise Refusal(
-            Reason.PEER_UNAVAILABLE,
-            f"{missing.metadata['name']} is not known here, and {why}",
-            field=missing.fields[0],
-            metadata={"peer": CATALOG},
-            retry_seconds=1,
-        )
-
-    def _find(self, name: str, field: str) -> Entry:
-        entry = self.live.current.find(parse_name(name, "integrations", field))
-        if entry is None:
-            raise usecases.not_found(name, field)
-        return entry
-
-    def _tail(self, state: State, field: int) -> bytes:
-        return b"".join(chunk(field, revision.encode()) for revision in self.revisions(state))
+        return await self.sure(call, lambda: self.command(request, call, decide))
 
 
 def _read_step(request: pb.AdvanceIntegrationRequest, place: str) -> tuple[Told, domain.Stage]:
@@ -264,10 +220,6 @@ def _read_step(request: pb.AdvanceIntegrationRequest, place: str) -> tuple[Told,
         return told_of(request), wire.known(request.stage, domain.Stage, "stage")
     except Refusal as refusal:
         raise usecases.at_place(refusal, place) from None
-
-
-async def _call_of(found: Callable[[], T]) -> T:
-    return found()
 
 
 _ORDERS: dict[str, Callable[[Entry], str | int]] = {

@@ -1,4 +1,4 @@
-"""Between integration's values and its contract: resources, events, subjects, and what is read of the catalog's events.
+"""Integrations, checks and histories as messages, and what every command says.
 
 Invariant: reading what was written gives the same value; an etag changes exactly with its resource's version.
 """
@@ -12,21 +12,12 @@ from typing import Any, TypeVar
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.dates import EffectiveDate, PartialDate, write_instant
-from services.common.envelope import cloud_event, token
 from services.common.errors import Reason, Refusal
-from services.common.journal import Row
-from services.common.relay import Publication
-from services.common.resources import etag, parse_name
+from services.common.resources import etag
 from services.integration import domain
 from services.integration.domain import Integration, Transition, TransitionKind
-from tiendo.catalog.v1 import events_pb2 as catalog_events_pb2
 from tiendo.common.v1 import date_pb2, provenance_pb2
-from tiendo.integration.v1 import events_pb2, integration_pb2, transition_pb2
-
-EVENT_OF_KIND = {kind: f"integration_{kind.name.lower()}" for kind in TransitionKind} | {
-    TransitionKind.CORRECTED: "transition_corrected",
-}
-_TYPES = {"connection_check_set": "connection_check.set", "portal_link_set": "portal_link.set"}
+from tiendo.integration.v1 import integration_pb2, transition_pb2
 
 E = TypeVar("E", bound=IntEnum)
 
@@ -97,6 +88,37 @@ def portal_link_out(link: domain.PortalLink) -> integration_pb2.PortalLink:
     return integration_pb2.PortalLink(portal=int(link.portal), uri=link.uri)  # type: ignore[arg-type]
 
 
+def portal_check_out(check: domain.PortalCheck) -> integration_pb2.PortalCheck:
+    """Write a portal check."""
+    message = integration_pb2.PortalCheck(
+        portal=int(check.portal),  # type: ignore[arg-type]
+        uri=check.uri,
+        answer=int(check.answer),  # type: ignore[arg-type]
+        http_status=check.http_status,
+        detail=check.detail,
+        actor=check.actor,
+    )
+    message.latency.FromTimedelta(check.latency)
+    write_instant(message.check_time, check.check_time)
+    write_instant(message.since_time, check.since_time)
+    return message
+
+
+def portal_check_of(message: integration_pb2.PortalCheck) -> domain.PortalCheck:
+    """Read a stored portal check."""
+    return domain.PortalCheck(
+        portal=domain.Portal(message.portal),
+        uri=message.uri,
+        answer=domain.PortalAnswer(message.answer),
+        http_status=message.http_status,
+        detail=message.detail,
+        check_time=_instant(message.check_time),
+        latency=message.latency.ToTimedelta(),
+        since_time=_instant(message.since_time),
+        actor=message.actor,
+    )
+
+
 def integration_out(
     integration: Integration,
     programmes: Sequence[str],
@@ -120,6 +142,7 @@ def integration_out(
         programmes=[f"programmes/{programme}" for programme in programmes],
         former_aliases=former_aliases,
     )
+    message.portal_checks.extend(portal_check_out(check) for check in integration.portal_checks)
     write_instant(message.create_time, integration.create_time)
     write_instant(message.update_time, integration.update_time)
     return message
@@ -140,6 +163,9 @@ def integration_changed(message: bytes, before: Integration, after: Integration)
     if after.portal_links is not before.portal_links:
         del written.portal_links[:]
         written.portal_links.extend(portal_link_out(link) for link in after.portal_links)
+    if after.portal_checks is not before.portal_checks:
+        del written.portal_checks[:]
+        written.portal_checks.extend(portal_check_out(check) for check in after.portal_checks)
     written.transition_count = after.transition_count
     written.reason = after.reason
     written.update_actor = after.update_actor
@@ -173,6 +199,7 @@ def integration_of(message: integration_pb2.Integration, version: int) -> Integr
         version=version,
         alias=message.alias,
         display_name=message.display_name,
+        portal_checks=tuple(portal_check_of(check) for check in message.portal_checks),
     )
 
 
@@ -230,55 +257,6 @@ def _instant(timestamp: Timestamp) -> datetime:
     return timestamp.ToDatetime(tzinfo=UTC)
 
 
-def event_name(event: events_pb2.IntegrationEvent) -> str:
-    """The event's word in a subject, `integration_advanced`."""
-    return event.WhichOneof("event") or "unknown"
-
-
-def event_type(name: str) -> str:
-    """The CloudEvents type of an event's word: resource, a dot, what happened to it."""
-    return "tiendo.integration.v1." + _TYPES.get(name, name.replace("_", ".", 1))
-
-
-def event_of(row: Row) -> events_pb2.IntegrationEvent:
-    """Read a row of our own journal."""
-    return events_pb2.IntegrationEvent.FromString(row.payload)
-
-
-def change_words(event: events_pb2.IntegrationEvent) -> str:
-    """Say in a few words what an event changed, for whoever comes with a stale etag."""
-    name = event_name(event)
-    if name == "connection_check_set":
-        check = event.connection_check_set.check
-        return f"{_spoken(domain.Check(check.check))} check: {domain.CheckState(check.state).name}"
-    if name == "portal_link_set":
-        return f"link to the {_spoken(domain.Portal(event.portal_link_set.link.portal))} portal"
-    if name == "integration_created":
-        return "made from the catalog"
-    if name == "integration_described":
-        return "described anew by the catalog"
-    if name == "transition_corrected":
-        return f"entry {event.transition_corrected.corrected.number} corrected"
-    if name in ("integration_advanced", "integration_reverted"):
-        return f"stage: {domain.Stage(event.integration.stage).name}"
-    return f"condition: {domain.Condition(event.integration.condition).name}"
-
-
-def _spoken(word: IntEnum) -> str:
-    return word.name.lower().replace("_", " ")
-
-
-def publication(row: Row) -> Publication:
-    """Word a journal row as it is published."""
-    event = event_of(row)
-    event.digest = row.digest
-    name = event_name(event)
-    service = event.integration.service
-    body = cloud_event(event, source="/tiendo/integration", type=event_type(name), subject=service)
-    headers = {"traceparent": event.traceparent} if event.traceparent else {}
-    return Publication(f"tiendo.integration.v1.{name}.{token(service.removeprefix('services/'))}", body, headers)
-
-
 @dataclass(frozen=True, slots=True)
 class Told:
     """What every command says besides what is its own."""
@@ -299,32 +277,3 @@ def told_of(request: Any) -> Told:
         evidence_in(request.evidence),
         request.etag,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Description:
-    """What the catalog tells of a service."""
-
-    service_id: str
-    alias: str
-    former_aliases: tuple[str, ...]
-    display_name: str
-    programmes: tuple[str, ...]
-
-
-def description_of(row: Row) -> tuple[Description | None, str, str]:
-    """Read a catalog row: what it tells of a service (None for other rows), its actor and its trace.
-
-    Raises DecodeError or ValueError for a row that cannot be read, Refusal for a service without a proper name.
-    """
-    event = catalog_events_pb2.CatalogEvent.FromString(row.payload)
-    name = event.WhichOneof("event")
-    if name is None:
-        raise ValueError("it tells of an event that this version does not know")
-    service: Any = getattr(getattr(event, name), "service", None)
-    if service is None:
-        return None, event.actor, event.traceparent
-    service_id = parse_name(service.name, "services", "service.name")
-    programmes = tuple(entry.programme.removeprefix("programmes/") for entry in service.memberships)
-    told = Description(service_id, service.alias, tuple(service.former_aliases), service.display_name, programmes)
-    return told, event.actor, event.traceparent

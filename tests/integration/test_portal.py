@@ -1,0 +1,186 @@
+"""Asking portals, real web servers of this machine: what counts as reachable, and which addresses are never asked."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import trustme
+
+from services.integration.domain import Detail, PortalAnswer
+from services.integration.portal import Portals, is_public
+from tests.support.integration import no_wait
+from tests.support.web import Web, running_web
+
+
+def anywhere(_address: str) -> bool:
+    """Every address may be asked: the servers are on this machine."""
+    return True
+
+
+@pytest.fixture
+async def web() -> AsyncIterator[Web]:
+    """A portal."""
+    async with running_web() as served:
+        yield served
+
+
+async def found(uri: str, *, try_seconds: float = 5) -> tuple[int, str]:
+    """What asking a link finds."""
+    answer = await Portals(may_ask=anywhere, try_seconds=try_seconds, sleep=no_wait).ask(uri)
+    return answer.http_status, answer.detail
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "detail"),
+    [
+        ("/page", 200, ""),
+        ("/status/204", 204, ""),
+        ("/status/404", 404, "HTTP 404"),
+        ("/status/503", 503, "HTTP 503"),
+        ("/hops/5", 200, ""),
+        ("/hops/6", 0, Detail.TOO_MANY_REDIRECTS),
+        ("/endless", 200, ""),
+        ("/cut", 0, Detail.BROKEN_OFF),
+        ("/to?uri=ftp://example.vn/", 0, Detail.NO_WEB_ADDRESS),
+    ],
+)
+async def test_a_link_is_reachable_where_a_page_comes(web: Web, path: str, status: int, detail: str) -> None:
+    """A final 2xx within five redirects counts, whatever its length; anything else is told in words."""
+    assert await found(web.uri(path)) == (status, detail)
+
+
+async def test_a_page_that_does_not_come_in_time_is_no_answer(web: Web) -> None:
+    """The time of a try has an end, and the words say which it is."""
+    assert await found(web.uri("/silent"), try_seconds=0.05) == (0, Detail.NO_ANSWER)
+
+
+async def test_nobody_there() -> None:
+    """A port where nobody listens, and a name that nobody has, are told apart."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        refused = await found(f"http://127.0.0.1:{closed.getsockname()[1]}/")
+    unknown = await found("http://portal.invalid/")
+
+    assert refused == (0, Detail.NOT_ACCEPTED)
+    assert unknown[0] == 0
+    assert unknown[1] in {Detail.NAME_UNKNOWN, Detail.NAMES_AWAY}  # a machine without names to ask cannot know
+
+
+async def test_a_certificate_must_be_one_that_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of an authority that nobody knows is not accepted; the same one is, once the authority is trusted."""
+    authority = trustme.CA()
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    async with running_web(tls) as secure:
+        strange = await found(secure.uri("/page"))
+        trusted = tmp_path / "authority.pem"
+        authority.cert_pem.write_to_path(str(trusted))
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+        known = await found(secure.uri("/page"))
+        plain = await found(secure.uri("/page").replace("https", "http"))
+
+    assert strange == (0, Detail.CERTIFICATE)
+    assert known == (200, "")
+    assert plain[1] in {Detail.BROKEN_OFF, Detail.NOT_HTTP}
+
+
+@pytest.mark.parametrize("statuses", [[503, 503], [503]])
+async def test_one_lost_answer_is_no_news(web: Web, statuses: list[int]) -> None:
+    """A try that fails is repeated twice, 2 s apart, and the first that succeeds counts."""
+    waits: list[float] = []
+    times = iter(range(100))
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+
+    web.statuses = list(statuses)
+    portals = Portals(may_ask=anywhere, sleep=wait, timer=lambda: next(times))
+    answer = await portals.ask(web.uri("/page"))
+
+    assert answer.answer is PortalAnswer.REACHABLE
+    assert answer.latency == timedelta(seconds=1)
+    assert waits == [2.0] * len(statuses)
+
+
+async def test_three_failures_count(web: Web) -> None:
+    """It is asked three times and no more."""
+    web.statuses = [500, 502, 503, 200]
+
+    assert await found(web.uri("/page")) == (503, "HTTP 503")
+    assert web.asked == ["/page"] * 3
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1"])
+async def test_this_machine_is_never_asked_unless_allowed(web: Web, host: str) -> None:
+    """However its address is written; and an address that may not be asked is not asked again."""
+    answer = await Portals(sleep=no_wait).ask(web.uri("/page", host))
+
+    assert answer.detail in {Detail.NOT_PUBLIC, Detail.NAME_UNKNOWN, Detail.NO_WEB_ADDRESS}
+    assert web.asked == []
+
+
+async def test_a_redirect_leads_to_no_address_that_may_not_be_asked(web: Web) -> None:
+    """What is allowed is looked at anew for each address that is connected to."""
+    portals = Portals(may_ask=lambda address: address == "127.0.0.1", sleep=no_wait)
+    answer = await portals.ask(web.uri(f"/to?uri={web.uri('/page', '127.0.0.2')}"))
+
+    assert answer.detail == Detail.NOT_PUBLIC
+    assert web.asked == ["/to"]
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("203.162.0.181", True),
+        ("2405:4800::1", True),
+        ("64:ff9b::cba2:b5", True),
+        ("10.0.0.1", False),
+        ("172.16.3.4", False),
+        ("192.168.1.1", False),
+        ("100.64.0.1", False),
+        ("127.0.0.53", False),
+        ("169.254.169.254", False),
+        ("224.0.0.1", False),
+        ("0.0.0.0", False),
+        ("::1", False),
+        ("::", False),
+        ("fe80::1%eth0", False),
+        ("fd00::1", False),
+        ("ff0e::1", False),
+        ("::ffff:10.0.0.1", False),
+        ("64:ff9b::a00:1", False),
+        ("2002:a00:1::", False),
+    ],
+)
+def test_only_addresses_of_the_internet_are_public(address: str, public: bool) -> None:
+    """Loopback, private, link-local, multicast, shared and unspecified addresses are not, nor are those that wrap one."""
+    assert is_public(address) is public
+
+
+async def test_at_most_four_are_asked_at_once_and_one_a_host(web: Web) -> None:
+    """Eight hosts with two links each: four requests are under way together, never two to one host."""
+    portals = Portals(may_ask=anywhere, sleep=no_wait)
+    hosts = [f"127.0.0.{number}" for number in range(1, 9)]
+    asking = [asyncio.create_task(portals.ask(web.uri("/held", host))) for host in hosts for _ in range(2)]
+    async with asyncio.timeout(10):
+        while web.present < 4:
+            await asyncio.sleep(0)
+    web.gate.set()
+    answers = await asyncio.gather(*asking)
+    one_host = await asyncio.gather(*(portals.ask(web.uri("/page")) for _ in range(3)))
+
+    assert {answer.answer for answer in (*answers, *one_host)} == {PortalAnswer.REACHABLE}
+    assert (web.most_at_once, len(web.asked)) == (4, 19)
+
+
+async def test_a_host_is_asked_one_link_at_a_time(web: Web) -> None:
+    """Three links of one host wait for one another."""
+    portals = Portals(may_ask=anywhere, sleep=no_wait)
+    web.gate.set()
+    await asyncio.gather(*(portals.ask(web.uri("/held")) for _ in range(3)))
+
+    assert (web.most_at_once, len(web.asked)) == (1, 3)
