@@ -8,7 +8,7 @@ import logging
 import structlog
 import typer
 
-from services.cli import backups, catalog, doctor, moves, outlook, parts, portals, report, status, up, watch
+from services.cli import backups, catalog, doctor, outlook, parts, portals, report, status, up, watch
 from services.cli.session import Globals, JsonOption, LangOption
 
 app = typer.Typer(
