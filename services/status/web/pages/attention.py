@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.common.figures import NOTHING
+from services.common.words import reworded
 from services.status.domain import EVERYTHING
 from services.status.domain.attention import AttentionKind, Item
 from services.status.domain.attention import attention as find
@@ -14,6 +15,8 @@ from services.status.storage import State
 from services.status.web.asked import Asked
 from services.status.web.desk import Desk, data_reference
 from services.status.web.wording import Words
+
+_MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +64,13 @@ async def attention(desk: Desk, ask: Asked, words: Words) -> dict[str, Any]:
     """Give the page. Raises Refusal."""
     state = desk.live.current
     answer = await found(desk, state, ask)
+    by_kind = {kind: [item for item in answer.items if item.kind is kind] for kind in AttentionKind}
     groups = [
-        (words(f"attention.{kind.name}"), [_line(item, words) for item in answer.items if item.kind is kind])
-        for kind in AttentionKind
-        if answer.counts.get(kind)
+        (words(f"attention.{kind.name}"), words.number(len(items)), [_line(item, words) for item in items[:_MOST]])
+        for kind, items in by_kind.items()
+        if items
     ]
+    cut = any(len(items) > _MOST for items in by_kind.values())
     passed, text = answer.target_passed, ""
     if passed:
         values = {name: words.number(getattr(passed, name)) for name in ("completed", "planned", "not_reported")}
@@ -73,6 +78,7 @@ async def attention(desk: Desk, ask: Asked, words: Words) -> dict[str, Any]:
     return {
         "page": "attention",
         "groups": groups,
+        "cut": words("page.attention_cut", number=words.number(_MOST)) if cut else "",
         "passed": text,
         "not_reported": words("screen.attention.not_reported", not_reported=words.number(answer.not_reported))
         if answer.not_reported
@@ -91,7 +97,7 @@ def _line(item: Item, words: Words) -> Line:
     if item.portal:
         why.append(words.known("portal", item.portal))
     if item.detail:
-        why.append(item.detail)
+        why.append(reworded("portal_detail", item.detail, words.lang))
     if item.allowed_days:
         why.append(words("page.attention_allowed", days=words.number(item.allowed_days)))
     return Line(

@@ -3,12 +3,13 @@
 Invariant: where none is asked for it is that of the latest report: the calendar makes no figure fresher.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from services.common.dates import PartialDate
+from services.status.domain import EVERYTHING
+from services.status.forecast import Forecast, forecast
 from services.status.storage import State
-from services.status.usecases.asking import Question, completion
 from services.status.web.asked import Asked
 from services.status.web.desk import Desk
 from services.status.web.wording import Words
@@ -31,12 +32,16 @@ def day_of(desk: Desk, state: State, ask: Asked, words: Words) -> Day:
     return Day(as_of.last_day(), as_of.show(), ask.as_of is not None, known_at)
 
 
+def ahead_of(desk: Desk, state: State, ask: Asked) -> Forecast:
+    """Give the forecast from today, or from the day that is asked about. Raises Refusal PROGRAMME_NOT_FOUND."""
+    day, known_at = ask.as_of.last_day() if ask.as_of else desk.today(), ask.known_at or EVERYTHING
+
+    def make() -> Forecast:
+        return forecast(state.model.programme(ask.programme), state.model.services.values(), day, known_at)
+
+    return desk.shelf.once(state, ("forecast", ask.programme, day, known_at), make)
+
+
 def latest_report(desk: Desk, state: State, ask: Asked) -> PartialDate:
     """Give the date of the latest report that was known then, or today where nothing is reported."""
-    today = desk.today()
-
-    def find() -> PartialDate:
-        question = Question(ask.programme, known_at=ask.known_at)
-        return completion(state, question, today).facts_through or PartialDate.of_day(today)
-
-    return desk.shelf.once(state, ("latest", ask.programme, ask.known_at, today), find)
+    return ahead_of(desk, state, replace(ask, as_of=None)).facts_through or PartialDate.of_day(desk.today())

@@ -3,11 +3,10 @@
 Invariant: a figure never stands alone, the lines add up to the plan, and silence is called "not reported".
 """
 
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from services.common.dates import PartialDate
 from services.common.figures import NOTHING
 from services.common.figures import day as shown_day
 from services.status import charts, domain
@@ -15,26 +14,23 @@ from services.status.domain import (
     EVERYTHING,
     BurnUp,
     Counts,
-    Group,
     GroupBy,
     Interval,
     Outcome,
     ProgrammeVersion,
     Stage,
 )
-from services.status.forecast import Forecast, ForecastState, forecast
+from services.status.forecast import Forecast, ForecastState
 from services.status.storage import State
-from services.status.usecases import Question, completion
 from services.status.web.asked import Asked
 from services.status.web.desk import Desk, data_reference
-from services.status.web.listing import Row, live_on_ministry_portal
-from services.status.web.pages.day import Day, day_of
-from services.status.web.wording import OUTCOMES, Words
+from services.status.web.listing import live_on_ministry_portal
+from services.status.web.pages.day import Day, ahead_of, day_of
+from services.status.web.pages.groups import RARE, Table, numbers_of, table_of
+from services.status.web.wording import Words
 
 _WIDE, _NARROW, _HEIGHT = 720, 340, 300
-_MOST_GROUPS = 100
 _MONTHLY_DAYS = 100
-_RARE = (Outcome.UNCERTAIN, Outcome.SUSPENDED, Outcome.WITHDRAWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +54,6 @@ class Figure:
     value: str
     note: str
     words: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class GroupLine:
-    """One line of a table; `value` is what the list of services is narrowed down by."""
-
-    text: str
-    value: str
-    inferred: bool
-    cells: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table by field or by agency."""
-
-    kind: str
-    title: str
-    first: str
-    heads: tuple[str, ...]
-    lines: tuple[GroupLine, ...]
-    total: tuple[str, ...]
-    left_out: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +100,10 @@ def _view(desk: Desk, state: State, ask: Asked, words: Words) -> View:
     day, today, known_at = day_of(desk, state, ask, words), desk.today(), ask.known_at or EVERYTHING
     programme = state.model.programme(ask.programme)
     services = state.model.services.values()
-    as_of = ask.as_of or PartialDate.of_day(day.day)
-    answers = {
-        by: completion(state, Question(ask.programme, as_of, ask.known_at, by=by), today)
-        for by in (GroupBy.FIELD, GroupBy.AGENCY)
-    }
-    answer = answers[GroupBy.FIELD]
-    total, version = answer.total, answer.programme
+    version = programme.as_known(known_at)
     rows = desk.shelf.rows(state, programme, day.day, known_at)
-    # What may come is judged from today, unless another day is asked about.
-    ahead = forecast(programme, services, ask.as_of.last_day() if ask.as_of else today, known_at)
+    total = domain.counts_of(Counter(row.reading for row in rows), version.planned - len(rows))
+    ahead = ahead_of(desk, state, ask)
     grown = _grown(programme, services, day, known_at)
     label = _chart_label(grown, version, words)
     charts_of = {
@@ -174,7 +141,7 @@ def _view(desk: Desk, state: State, ask: Asked, words: Words) -> View:
             for point in grown.points
         ),
         _stages(total, words),
-        tuple(_table(by, answers[by].groups, total, rows, words) for by in answers),
+        tuple(table_of(by, day, version, total, rows, words) for by in (GroupBy.FIELD, GroupBy.AGENCY)),
         passed,
         _citations(version),
     )
@@ -188,15 +155,11 @@ def _grown(programme: domain.Programme, services: Any, day: Day, known_at: Any) 
     return monthly
 
 
-def _numbers(total: Counts) -> dict[Outcome, int]:
-    return {outcome: int(getattr(total, key.partition(".")[2])) for outcome, key in OUTCOMES.items()}
-
-
 def _bar(total: Counts, words: Words) -> tuple[Part, ...]:
     begin, parts = 0.0, []
-    for outcome, count in _numbers(total).items():
+    for outcome, count in numbers_of(total).items():
         width = 1000 * count / total.planned if total.planned else 0.0
-        if count or outcome not in _RARE:
+        if count or outcome not in RARE:
             note = words("screen.status.not_reported") if outcome is Outcome.NOT_REPORTED else ""
             name = outcome.name.lower()
             parts.append(Part(name, words.outcome(outcome), words.number(count), count, begin, width, note))
@@ -205,7 +168,7 @@ def _bar(total: Counts, words: Words) -> tuple[Part, ...]:
 
 
 def _bar_text(total: Counts, words: Words) -> str:
-    counts = (f"{words.outcome(outcome)}: {words.number(count)}" for outcome, count in _numbers(total).items())
+    counts = (f"{words.outcome(outcome)}: {words.number(count)}" for outcome, count in numbers_of(total).items())
     return f"{words('count.planned')}: {words.number(total.planned)}. {'; '.join(counts)}."
 
 
@@ -287,59 +250,6 @@ def _silent(total: Counts, selected: int, words: Words) -> str:
     if silent == selected:
         return words("screen.catalog.selected_only") if silent else ""
     return words("page.by_stage_not_reported", number=words.number(silent))
-
-
-def _table(by: GroupBy, groups: Sequence[Group], total: Counts, rows: Sequence[Row], words: Words) -> Table:
-    kind = by.name.lower()
-    rare = [outcome for outcome, number in _numbers(total).items() if number and outcome in _RARE]
-    inferred = _inferred(rows) if by is GroupBy.FIELD else frozenset()
-    names = ("planned", "completed", "share", "in_progress", "blocked")
-    heads = [words(f"screen.status.column_{name}") for name in names]
-    heads += [words.outcome(outcome) for outcome in rare] + [words("screen.status.column_not_reported")]
-
-    def cells(counts: Counts) -> tuple[str, ...]:
-        numbers = _numbers(counts)
-        return (
-            words.number(counts.planned),
-            words.number(counts.completed),
-            words.percent(counts.completed, counts.planned),
-            words.number(counts.in_progress),
-            words.number(counts.blocked),
-            *(words.number(numbers[outcome]) for outcome in rare),
-            words.number(counts.not_reported),
-        )
-
-    # What is not known comes last, however many there are.
-    shown = [*groups[: _MOST_GROUPS - 1], groups[-1]] if len(groups) > _MOST_GROUPS else list(groups)
-    left_out = len(groups) - len(shown)
-    return Table(
-        kind,
-        words(f"page.by_{kind}"),
-        words(f"term.{kind}"),
-        tuple(heads),
-        tuple(
-            GroupLine(
-                words(f"term.{kind}_not_known") if group.not_known else group.key,
-                "-" if group.not_known else group.key,
-                group.key in inferred,
-                cells(group.counts),
-            )
-            for group in shown
-        ),
-        cells(total),
-        words("page.groups_left_out", number=words.number(left_out)) if left_out else "",
-    )
-
-
-def _inferred(rows: Sequence[Row]) -> frozenset[str]:
-    """Give the fields that a service was put into by inference."""
-    found = set()
-    for row in rows:
-        if row.version.field and row.version.field not in found:
-            kinds = {entry.field: entry.kind for entry in row.version.provenance}
-            if kinds.get("field", kinds.get("", "")) == "INFERRED":
-                found.add(row.version.field)
-    return frozenset(found)
 
 
 def _citations(version: ProgrammeVersion) -> tuple[str, ...]:

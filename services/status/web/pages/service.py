@@ -5,11 +5,13 @@ Invariant: nothing that was recorded is left out: a corrected or annulled entry 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from services.common.dates import PartialDate
 from services.common.errors import Reason, Refusal
 from services.common.figures import NOTHING
+from services.common.words import reworded
 from services.status import domain
 from services.status.domain import (
     BEGINNING,
@@ -74,6 +76,18 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Portal:
+    """Where a portal shows the service, who told so, and what it answers."""
+
+    name: str
+    uri: str
+    recorded: str
+    answer: str
+    away: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """The page."""
 
@@ -95,7 +109,7 @@ class View:
     citations: tuple[str, ...]
     entries: tuple[Entry, ...]
     checks: tuple[Check, ...]
-    links: tuple[tuple[str, str, str], ...]
+    portals: tuple[Portal, ...]
 
 
 async def service(desk: Desk, ask: Asked, words: Words, service_id: str) -> dict[str, Any]:
@@ -123,7 +137,7 @@ def _view(desk: Desk, state: State, ask: Asked, words: Words, history: ServiceHi
     citations: dict[str, int] = {}
     facts = tuple(_facts(version, number, words, citations))
     entries = [entry for entry in history.entries if entry.recorded <= known_at]
-    checks, links = history.checks_at(known_at), history.links_at(known_at)
+    checks = history.checks_at(known_at)
     return View(
         history.id,
         version.alias,
@@ -143,17 +157,25 @@ def _view(desk: Desk, state: State, ask: Asked, words: Words, history: ServiceHi
         tuple(citations),
         tuple(_entries(entries, words))[::-1],
         tuple(_check(name, checks.get(name), words) for name in CHECKS),
-        tuple(
-            (words(f"portal.{portal}"), links[portal].uri if portal in links else "", _set_by(links.get(portal), words))
-            for portal in PORTALS
-        ),
+        tuple(_portals(history, known_at, words)),
     )
 
 
-def _set_by(link: domain.LinkReport | None, words: Words) -> str:
-    if link is None:
-        return ""
-    return words("page.recorded_by", actor=link.actor or NOTHING, time=words.instant(link.recorded))
+def _portals(history: ServiceHistory, known_at: datetime, words: Words) -> Iterator[Portal]:
+    links, answers = history.links_at(known_at), history.portals_at(known_at)
+    for portal in PORTALS:
+        name, link, answer = words(f"portal.{portal}"), links.get(portal), answers.get(portal)
+        if link is None:
+            yield Portal(name, "", "", "", away=False, detail="")
+            continue
+        recorded = words("page.recorded_by", actor=link.actor or NOTHING, time=words.instant(link.recorded))
+        if answer is None:
+            yield Portal(name, link.uri, recorded, "", away=False, detail="")
+            continue
+        text = words(f"portal_answer.{'REACHABLE' if answer.reachable else 'UNREACHABLE'}")
+        shown = words("page.portal_answered", answer=text, time=words.instant(answer.recorded))
+        detail = reworded("portal_detail", answer.detail, words.lang)
+        yield Portal(name, link.uri, recorded, shown, away=not answer.reachable, detail=detail)
 
 
 def _facts(version: ServiceVersion, number: int, words: Words, citations: dict[str, int]) -> Iterator[Fact]:
