@@ -12,7 +12,16 @@ from services.common.dates import EffectiveDate
 from services.common.errors import Reason, Refusal
 from services.common.text import fold, has_words, search_words, sort_key
 from services.status import domain
-from services.status.domain import EVERYTHING, Outcome, Programme, Reading, ServiceHistory, ServiceVersion, Stage
+from services.status.domain import (
+    EVERYTHING,
+    Outcome,
+    Programme,
+    ProgrammeVersion,
+    Reading,
+    ServiceHistory,
+    ServiceVersion,
+    Stage,
+)
 from services.status.storage import State
 
 PAGE_ROWS = 50
@@ -20,6 +29,7 @@ NOT_KNOWN = "-"
 """In an address: the value is not known."""
 SORTS = ("number", "name", "stage", "date")
 _MOST_KEPT = 16
+_MOST_BEFORE = 4
 
 T = TypeVar("T")
 
@@ -60,6 +70,7 @@ class Shelf:
     def __init__(self) -> None:
         self._state: State | None = None
         self._once: dict[Hashable, Any] = {}
+        self._before: dict[tuple[str, date, datetime], tuple[ProgrammeVersion, dict[str, Row]]] = {}
         self._folded: dict[str, tuple[ServiceVersion, str]] = {}
         self._order: dict[str, tuple[ServiceVersion, str]] = {}
 
@@ -75,13 +86,29 @@ class Shelf:
 
     def rows(self, state: State, programme: Programme, as_of: date, known_at: datetime = EVERYTHING) -> list[Row]:
         """Give the services that the programme counts, in the order of their plan numbers. Raises Refusal."""
+        asked = programme.id, as_of, known_at
+        return self.once(state, ("rows", asked), lambda: self._listed(state, programme, as_of, known_at))
 
-        def listed() -> list[Row]:
-            services = domain.listed(programme, state.model.services.values(), as_of, known_at)
-            rows = [Row(*entry, _plan_number(entry[1], programme.id)) for entry in services]
-            return sorted(rows, key=lambda row: (row.plan_number == 0, row.plan_number, row.history.id))
-
-        return self.once(state, ("rows", programme.id, as_of, known_at), listed)
+    def _listed(self, state: State, programme: Programme, as_of: date, known_at: datetime) -> list[Row]:
+        # What is known of a service on a day follows from its history and the programme's start alone: only what is new
+        # since the last list is read again.
+        asked, version = (programme.id, as_of, known_at), programme.as_known(known_at)
+        before = self._before.pop(asked, None)
+        known = before[1] if before and before[0] is version else {}
+        kept: dict[str, Row] = {}
+        changed: list[ServiceHistory] = []
+        for history in state.model.services.values():
+            row = known.get(history.id)
+            if row is not None and row.history is history:
+                kept[history.id] = row
+            else:
+                changed.append(history)
+        for entry in domain.listed(programme, changed, as_of, known_at):
+            kept[entry[0].id] = Row(*entry, _plan_number(entry[1], programme.id))
+        while len(self._before) >= _MOST_BEFORE:
+            self._before.pop(next(iter(self._before)), None)
+        self._before[asked] = version, kept
+        return sorted(kept.values(), key=_place)
 
     def folded(self, row: Row) -> str:
         """Give what a search looks through."""
@@ -163,7 +190,11 @@ def live_on_ministry_portal(rows: list[Row]) -> int:
 
 
 def _plan_number(version: ServiceVersion, programme_id: str) -> int:
-    return next((number for programme, number in version.memberships if programme == programme_id), 0)
+    return dict(version.memberships).get(programme_id, 0)
+
+
+def _place(row: Row) -> tuple[bool, int, str]:
+    return not row.plan_number, row.plan_number, row.history.id
 
 
 def _value(text: str) -> str:
