@@ -105,8 +105,9 @@ def restore(
 ) -> None:
     """Put a back-up's data into empty databases, while nothing serves them: all or nothing.
 
-    Every journal's chain is checked before anything is written. A journal keeps its epoch. Where it ends before what its
-    followers and its stream have seen, they stop and say so; tiendo doctor names the command for each.
+    Every journal's chain is checked before anything is written. Catalog and integration keep their epoch: where they end
+    before what their followers and their stream have seen, these stop and say so; tiendo doctor names the command for
+    each. Progress goes on under a new epoch, for its watchers could not tell: older watch tokens are refused.
     """
     if service and service not in SERVICES:
         choices = ", ".join(SERVICES)
@@ -128,6 +129,8 @@ def restore(
         return
     _show(session, done)
     session.say(session.word("screen.carry.restored"))
+    if "status" in done:
+        session.say(session.word("screen.carry.watchers_anew"))
     _say_settings(session, done, urls)
 
 

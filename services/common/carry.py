@@ -8,6 +8,7 @@ It tells one JSON object a line: {"progress": …} now and then, {"ready": …} 
 """
 
 import json
+import secrets
 import sys
 import time
 from collections.abc import Sequence
@@ -40,7 +41,12 @@ def carry(service: str, journal: Journal, shared: Settings, own: ServiceSettings
                 return 0
             case ["restore", file, *option] if option in ([], ["--replace"]):
                 placing = restoring(
-                    place, Path(file), replace=bool(option), lease_seconds=shared.lease_seconds, tell=told.progress
+                    place,
+                    Path(file),
+                    epoch=secrets.token_hex(8),
+                    replace=bool(option),
+                    lease_seconds=shared.lease_seconds,
+                    tell=told.progress,
                 )
             case ["move", url]:
                 origin = Place(service, url, journal)
@@ -86,7 +92,7 @@ def _described(contents: Contents) -> dict[str, Any]:
 
 def _placed(place: Place, placed: Placed) -> dict[str, Any]:
     replaces = {"replaces": _head(placed.replaces)} if placed.replaces else {}
-    return {**_described(placed.contents), **replaces, "url": place.shown}
+    return {**_described(placed.contents), **_head(placed.head), **replaces, "url": place.shown}
 
 
 def _head(head: Head) -> dict[str, Any]:

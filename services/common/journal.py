@@ -6,7 +6,7 @@ time agree, and each row names the digest of the one before it.
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, cast
 
@@ -35,6 +35,7 @@ from services.common.lease import LeaseTable
 
 # A stored event stays far below the broker's 1 MiB payload even when its JSON needs several bytes for each of its own.
 MAX_EVENT_BYTES = 128 * 1024
+_ROWS_A_STEP = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +106,14 @@ def stamp(event: Event, head: Head, recorded_time: datetime) -> tuple[Row, Head]
 class Journal:
     """The journal's tables in one service's schema, its lease among them, and every statement on them."""
 
-    def __init__(self, metadata: MetaData, *, whole: bool = True) -> None:
-        """`whole`: its first rows are never trimmed away."""
-        self.metadata, self.whole = metadata, whole
+    def __init__(self, metadata: MetaData, *, whole: bool = True, tokens_of: type[Event] | None = None) -> None:
+        """`whole`: its first rows are never trimmed away.
+
+        `tokens_of`: its events' message, where those who read it hold tokens and not digests. They cannot tell that an older
+        copy was put back and written on, so a copy begins another epoch. Followers can tell, and halt: their journals'
+        copies keep the epoch.
+        """
+        self.metadata, self.whole, self.tokens_of = metadata, whole, tokens_of
         self._head = Table(
             "journal_head",
             metadata,
@@ -165,6 +171,30 @@ class Journal:
         """Drop every row and begin anew with another epoch: tokens of the old one are refused from now on."""
         connection.execute(delete(self._rows))
         connection.execute(update(self._head).values(epoch=epoch, sequence=0, digest="", recorded_time=now))
+
+    def rename_epoch(self, connection: Connection, epoch: str) -> Head:
+        """Be the same history under another epoch, where tokens are held of it: old ones are refused from now on.
+
+        Every row is stamped again; numbers, recorded times and causes stay. Gives the head, as it is then.
+        """
+        head = self.read_head(connection)
+        if self.tokens_of is None:
+            return head
+        first = self.first_sequence(connection)
+        place = Head(epoch, first - 1, "", head.recorded_time)
+        change = update(self._rows).where(self._rows.c.sequence == bindparam("number"))
+        while rows := self.read(connection, place.sequence, _ROWS_A_STEP):
+            changed = []
+            for row in rows:
+                event = cast("Event", cast("type[Message]", self.tokens_of).FromString(row.payload))
+                if row.sequence == first:
+                    place = replace(place, digest=event.previous_digest)
+                stamped, place = stamp(event, place, event.recorded_time.ToDatetime(tzinfo=UTC))
+                changed.append({"number": row.sequence, "digest": stamped.digest, "payload": stamped.payload})
+            connection.execute(change, changed)
+        named = Head(epoch, head.sequence, place.digest or head.digest, head.recorded_time)
+        connection.execute(update(self._head).values(epoch=epoch, digest=named.digest))
+        return named
 
     def read_head(self, connection: Connection) -> Head:
         """Give the newest row as this transaction sees it. LookupError when the journal was never begun."""

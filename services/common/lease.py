@@ -11,6 +11,7 @@ by a clock of its own, takes it over, and at once where the holder was a process
 import asyncio
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable
 
@@ -117,6 +118,8 @@ class Lease:
         self._held_until = self._beat_at = float("-inf")
         self._seen: tuple[str, int] | None = None
         self._seen_since = 0.0
+        # A step goes on in its thread though nobody waits for it any more; giving back comes after it.
+        self._stepping = threading.Lock()
 
     @property
     def held(self) -> bool:
@@ -125,6 +128,10 @@ class Lease:
 
     def step(self) -> None:
         """Hold on, or see whether it can be had. Blocks for the database; raises what the database raises."""
+        with self._stepping:
+            self._step()
+
+    def _step(self) -> None:
         now = self._clock()
         if self.held and now < self._beat_at + self._lease_seconds / _BEATS_A_LEASE:
             return
@@ -152,7 +159,7 @@ class Lease:
         """Let another have it at once. Blocks for the database; a database that is away is none of our concern any more."""
         self._held_until = float("-inf")
         try:
-            with write_transaction(self._engine) as connection:
+            with self._stepping, write_transaction(self._engine) as connection:
                 seen = self._table.read(connection, lock=True)
                 if seen[0] == self._holder:
                     self._table.take(connection, seen, "")

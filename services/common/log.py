@@ -1,7 +1,8 @@
 """Log lines: structlog, JSON for machines and plain for a terminal.
 
-Invariant: the ids of a call are set in its own context and never leak into another's lines; a stack names its places and not
-the values there, which may be anybody's data and take long to write.
+Invariant: every line that is logged, a library's too, has one form; the ids of a call are set in its own context and never
+leak into another's lines; a stack names its places and not the values there, which may be anybody's data and take long to
+write.
 """
 
 import logging
@@ -43,19 +44,26 @@ def configure(service: str, log_format: Literal["auto", "console", "json"], leve
         line.setdefault("service", service)
         return line
 
+    begin: list[Processor] = [
+        name_service,
+        name_call,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
     structlog.configure(
-        processors=[
-            name_service,
-            name_call,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *stacks,
-            renderer,
-        ],
+        processors=[*begin, *stacks, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*begin, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *stacks, renderer],
+        )
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
     for name in ("nats", "grpc", "alembic", "opentelemetry"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,7 +1,8 @@
 """The relay: publishes a journal to its stream, each row once and in order.
 
-Invariant: it keeps no position. The stream's last message decides where it goes on, and every message names the one
-before it, so the broker itself refuses a hole, a repeat and a second relay.
+Invariant: it keeps no position. The stream's last message decides where it goes on, and every message names the number
+that the one before it has there, so the broker itself refuses a hole, a repeat and a second relay. A stranger's message
+that takes a row's number is found by what was refused and what was stored after it.
 
 In memory it remembers only what its own acknowledgements told it, and forgets that at the first refusal, time-out or
 lost connection. A stream that changed without any of these (made again, purged) is noticed by a look every few seconds;
@@ -22,8 +23,9 @@ from nats.aio.msg import Msg
 
 from services.common.broker import Broker, BrokerAwayError
 from services.common.journal import Row
-from services.common.stream import EXPECTED_ID, MESSAGE_ID, JournalReader, Place, RelayState, RelayStopError, Stream
+from services.common.stream import MESSAGE_ID, JournalReader, Place, RelayState, RelayStopError, Stream
 
+_WRONG_LAST_SEQUENCE = 10071
 _STOPPED = {RelayState.AHEAD, RelayState.FORKED, RelayState.TOO_LARGE}
 
 
@@ -50,7 +52,7 @@ class Relay:
         in_flight: int = 256,
         retry_seconds: float = 0.5,
         look_seconds: float = 5.0,
-        answer_seconds: float = 5.0,
+        answer_seconds: float = 3.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare; `run` or `run_once` begins. Nothing is published while `active` says no: wake it when that changes.
@@ -81,6 +83,10 @@ class Relay:
         self._attempt = 0
         self._place: Place | None = None
         self._stream_sequence = 0
+        self._refused = (0, 0)
+        """Attempt and row of the last attempt's first refusal."""
+        self._doubtful: tuple[int, int] | None = None
+        """A row that was refused while later ones were stored, and the stream's number meant for it."""
         self._lacking: Place | None = None
         self._more = True
         self._refusal = ""
@@ -168,14 +174,21 @@ class Relay:
                 self._place = None
                 raise RelayStopError(RelayState.STANDBY, "another replica publishes")
             place, self._place = self._place, None
-            if place is None:
-                place, self._stream_sequence = await self._stream.locate()
+            doubtful = self._doubtful
+            found = await self._stream.mended(*doubtful) if doubtful else None
+            if place is None and found is None:
+                found = await self._stream.locate()
+            if found is not None:
+                place = found
                 if place.after == tried:
                     raise RelayStopError(
                         RelayState.WAITING, f"the broker does not take row {tried + 1}: {self._refusal}"
                     )
                 tried = place.after
+            assert place is not None
             if await self._publish_from(place):
+                if self._doubtful == doubtful:
+                    self._doubtful = None
                 return
 
     async def _publish_from(self, place: Place) -> bool:
@@ -183,8 +196,8 @@ class Relay:
         self._attempt += 1
         self._refusal = ""
         self.published = sent = place.after
+        self._stream_sequence = place.last
         self.located = True
-        expects: Mapping[str, str] = place.headers
         rows: deque[Row] = deque()
         too_large = ""
         # Whatever woke us may not be the only reason to read.
@@ -203,7 +216,7 @@ class Relay:
                     self._refusal = "the lease was lost"
                     break
                 message = self._publication(row)
-                headers = {**message.headers, MESSAGE_ID: row.event_id, **expects}
+                headers = {**message.headers, MESSAGE_ID: row.event_id, **place.expects(row.sequence)}
                 too_large = self._check_size(row, message.body, headers)
                 if too_large:
                     rows.clear()
@@ -211,14 +224,13 @@ class Relay:
                     break
                 await self._send(message, headers, row.sequence)
                 sent = row.sequence
-                expects = {EXPECTED_ID: row.event_id}
             if self._refusal:
                 return False
             if self.published >= sent:
                 if too_large:
                     raise RelayStopError(RelayState.TOO_LARGE, too_large)
                 if not rows and not self._more:
-                    self._place = Place(sent, expects)
+                    self._place = Place(sent, place.number_of(sent))
                     return True
                 continue
             try:
@@ -248,21 +260,25 @@ class Relay:
         )
 
     def _on_answer(self, message: Msg) -> None:
-        _, attempt, sequence = message.subject.rsplit(".", 2)
-        if int(attempt) != self._attempt:
-            return
+        attempt, row = map(int, message.subject.rsplit(".", 2)[1:])
         answer = json.loads(message.data) if message.data else {}
-        if "error" in answer:
-            self._refusal = self._refusal or str(answer["error"].get("description", "refused"))
-        elif answer.get("duplicate"):
-            self._refusal = self._refusal or "it was published before"
-        elif "seq" not in answer:
-            self._refusal = self._refusal or "no stream takes it"
-        elif int(sequence) > self.published:
+        error = answer.get("error", {})
+        stored = "seq" in answer and not error and not answer.get("duplicate")
+        if error.get("err_code") == _WRONG_LAST_SEQUENCE and attempt != self._refused[0]:
+            self._refused = (attempt, row)
+        elif stored and attempt == self._refused[0] and row > self._refused[1]:
+            self._doubtful = (self._refused[1], answer["seq"] - (row - self._refused[1]))
+        if attempt != self._attempt:
+            return
+        if error:
+            self._refusal = self._refusal or str(error.get("description", "refused"))
+        elif not stored:
+            self._refusal = self._refusal or ("it was published before" if answer else "no stream takes it")
+        elif row > self.published and not self._refusal:
             # A stored row proves all before it: each was the stream's last when the next one came.
-            self.confirmed += int(sequence) - self.published
-            self.published = int(sequence)
-            self._stream_sequence = int(answer["seq"])
+            self.confirmed += row - self.published
+            self.published = row
+            self._stream_sequence = answer["seq"]
         self._answered.set()
 
     def _on_connection(self, connected: bool) -> None:

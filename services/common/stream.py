@@ -16,11 +16,11 @@ from services.common.envelope import digest_in, parse_event_id
 from services.common.journal import Head, Row
 
 MESSAGE_ID = "Nats-Msg-Id"
-EXPECTED_ID = "Nats-Expected-Last-Msg-Id"
 EXPECTED_SEQUENCE = "Nats-Expected-Last-Sequence"
 _ROLLUP = "Nats-Rollup"
 _NO_MESSAGE = 10037
 _NO_STREAM = 10059
+_ANSWER_SECONDS = 1.0  # a stream without a leader answers nothing; the next attempt may find one
 _LOOK_BACK = 1000
 _LOOK_AHEAD = 20
 _MESSAGE_BYTES = 1 << 20
@@ -59,10 +59,24 @@ class JournalReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where to go on: after which row, and the headers by which the next message says what it expects of the stream."""
+    """Where to go on: after which row, the stream's own last number then, and whether to clear the stream first."""
 
     after: int
-    headers: Mapping[str, str]
+    last: int
+    clears: bool = False
+
+    def number_of(self, row: int) -> int:
+        """Give the stream's own number of a row that comes from here on."""
+        return self.last + row - self.after
+
+    def expects(self, row: int) -> dict[str, str]:
+        """Say in headers what a row's message expects of the stream: all rows before it, and nobody else's message.
+
+        By number, never by `Nats-Expected-Last-Msg-Id`: nats-server looks at numbers before it copies a message to its
+        sisters, and at ids after. There an unexpected id stops the stream on all of them (2.15.1), for good.
+        """
+        clearing = {_ROLLUP: "all"} if self.clears and row == self.after + 1 else {}
+        return {EXPECTED_SEQUENCE: str(self.number_of(row) - 1), **clearing}
 
 
 class Stream:
@@ -77,33 +91,25 @@ class Stream:
         """Give the server's description: `config` and `state`. Raises RelayStopError."""
         return await self._ask(f"STREAM.INFO.{self._name}")
 
-    async def locate(self) -> tuple[Place, int]:
-        """Give where to go on, and the stream's own last number.
-
-        Raises RelayStopError, also where the stream's last message contradicts the journal.
-        """
+    async def locate(self) -> Place:
+        """Give where to go on. Raises RelayStopError, also where the stream's last message contradicts the journal."""
         state = (await self.info())["state"]
         last: int = state["last_seq"]
-        # The newest message may be deleted or a stranger's; then what is expected is the stream's own number, as for
-        # an empty stream, because the broker's memory of the last id holds neither.
+        # The newest message may be deleted or a stranger's.
         for at in range(last, max(state["first_seq"] - 1, last - _LOOK_BACK, 0), -1):
             found, body = await self._message(at)
-            if found is None:
-                continue
-            headers = {EXPECTED_ID: f"{found[0]}.{found[1]}"} if at == last else {EXPECTED_SEQUENCE: str(last)}
-            return Place(await self._follow(*found, body), headers), last
-        return Place(0, {EXPECTED_SEQUENCE: str(last)}), last
+            if found is not None:
+                return Place(await self._follow(*found, body), last)
+        return Place(0, last)
 
     async def lacking(self, info: Mapping[str, Any], published: int) -> Place | None:
         """Give from where to fill it again, where it lacks rows up to `published` that its limit did not push out.
 
         Rows before the first one it holds are lacking where they would have room; rows between, where it holds fewer
-        than there are. The place's headers let the broker put the row there in the place of everything the stream
-        holds, in one step, and only if nothing came to it since. A stream with other limits than its size is left as it
-        is: they may be why. Raises RelayStopError.
+        than there are. A stream with other limits than its size is left as it is: they may be why. Raises RelayStopError.
         """
         config, state = info["config"], info["state"]
-        if not state["messages"] or not config.get("allow_rollup_hdrs") or not _by_size_alone(config):
+        if not state["messages"] or not _may_clear(config):
             return None
         first = None
         for at in range(state["first_seq"], min(state["first_seq"] + _LOOK_AHEAD, state["last_seq"] + 1)):
@@ -120,7 +126,18 @@ class Stream:
         # What a trimmed journal has no more, the stream alone still holds.
         if not kept or kept[0].sequence > first[1] or (kept[0].sequence == first[1] and not between):
             return None
-        return Place(kept[0].sequence - 1, {EXPECTED_SEQUENCE: str(state["last_seq"]), _ROLLUP: "all"})
+        return Place(kept[0].sequence - 1, state["last_seq"], clears=True)
+
+    async def mended(self, row: int, number: int) -> Place | None:
+        """Give from where to fill it again, where another's message has the number that was meant for a row.
+
+        Rows after it may have been taken, for they found the number before theirs. Raises RelayStopError.
+        """
+        found, _ = await self._message(number)
+        info, kept = await self.info(), await self._journal.read(0, 1)
+        if found == ((await self._journal.head()).epoch, row) or not kept or not _may_clear(info["config"]):
+            return None
+        return Place(kept[0].sequence - 1, info["state"]["last_seq"], clears=True)
 
     async def _follow(self, epoch: str, sequence: int, body: bytes) -> int:
         # Read after the stream was, so that a row that another replica committed and published is in it.
@@ -148,7 +165,9 @@ class Stream:
     async def _ask(self, subject: str, question: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Call the JetStream API; {} for a message that is not there. Its own client hands ids on as header objects."""
         try:
-            message = await self._broker.request(f"$JS.API.{subject}", json.dumps(question or {}).encode())
+            message = await self._broker.request(
+                f"$JS.API.{subject}", json.dumps(question or {}).encode(), timeout_seconds=_ANSWER_SECONDS
+            )
         except BrokerAwayError:
             raise RelayStopError(RelayState.WAITING, f"the broker is away: {self._broker.reason}") from None
         except NoAnswerError:
@@ -165,7 +184,10 @@ class Stream:
         raise RelayStopError(RelayState.WAITING, f"the broker refuses: {error.get('description')}; trying again")
 
 
-def _by_size_alone(config: Mapping[str, Any]) -> bool:
+def _may_clear(config: Mapping[str, Any]) -> bool:
+    """Whether one message can take the place of all others in one step, and size alone decides what stays."""
+    if not config.get("allow_rollup_hdrs"):
+        return False
     limits = (config.get("max_msgs", -1), config.get("max_msgs_per_subject", -1), config.get("max_age", 0))
     return config.get("retention", "limits") == "limits" and all(limit <= 0 for limit in limits)
 

@@ -28,7 +28,7 @@ class StreamSpec:
 
         The duplicate window is as small as the server allows (100 ms; less is its error 10052, and 0 means two
         minutes). Within it a row that a purge removed is answered with "duplicate" although it is no longer held: the
-        relay asks again, and after 100 ms it is taken. The chain of ids refuses holes and repeats, not the window.
+        relay asks again, and after 100 ms it is taken. The numbers refuse holes and repeats, not the window.
 
         Rollups are allowed so that a relay can begin again in one step where the stream was cut.
         """

@@ -80,12 +80,19 @@ def back_up(place: Place, file: Path, tell: Progress) -> Contents:
 
 
 @contextmanager
-def restoring(place: Place, file: Path, *, replace: bool, lease_seconds: float, tell: Progress) -> Iterator["Placed"]:
-    """Put a back-up's part into the database; it is committed at the end of the block. Raises TransferRefusedError."""
+def restoring(
+    place: Place, file: Path, *, epoch: str, replace: bool, lease_seconds: float, tell: Progress
+) -> Iterator["Placed"]:
+    """Put a back-up's part into the database; it is committed at the end of the block. Raises TransferRefusedError.
+
+    The copy may be written on from an earlier row than others have seen: where tokens are held of its journal, it goes on
+    under `epoch`, so that none is taken for a place in the other history.
+    """
     with _whole(place.service):
         source = Archived(file, place.service)
         source.check(partial(tell, "check"), whole=place.journal.whole)
-    with _placing(place, source, replace=replace, lease_seconds=lease_seconds, tell=tell) as placed:
+    placing = _placing(place, source, epoch=epoch, replace=replace, lease_seconds=lease_seconds, tell=tell)
+    with placing as placed:
         yield placed
 
 
@@ -106,14 +113,17 @@ def moving(origin: Place, place: Place, *, lease_seconds: float, tell: Progress)
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """What was placed, and the head of what it takes the place of, if anything."""
+    """What was placed, its journal's head there, and the head of what it takes the place of, if anything."""
 
     contents: Contents
+    head: Head
     replaces: Head | None
 
 
 @contextmanager
-def _placing(place: Place, source: Source, *, replace: bool, lease_seconds: float, tell: Progress) -> Iterator[Placed]:
+def _placing(
+    place: Place, source: Source, *, replace: bool, lease_seconds: float, tell: Progress, epoch: str = ""
+) -> Iterator[Placed]:
     contents = source.contents
     if contents.schema not in db.revisions(place.service):
         raise of_schema(place, contents.schema)
@@ -131,7 +141,8 @@ def _placing(place: Place, source: Source, *, replace: bool, lease_seconds: floa
                 db.migrate_in(connection, place.service, to=contents.schema)
                 _fill(connection, place, source, tell)
                 db.migrate_in(connection, place.service, place.journal.lease.found)
-                yield Placed(contents, replaces)
+                head = place.journal.rename_epoch(connection, epoch) if epoch else contents.head
+                yield Placed(contents, head, replaces)
         committed = True
     finally:
         if is_new and not committed and place.file is not None:

@@ -21,6 +21,7 @@ from services.common.resources import Revision
 from services.common.snapshot import Answers
 from services.common.writer import Work
 from services.status.projection import Fact, ReadModel, fold
+from tiendo.status.v1 import events_pb2
 
 SOURCES = ("catalog", "integration")
 
@@ -72,7 +73,7 @@ class ProjectionRow(Base, table=True):
 
 
 metadata = Base.metadata
-journal = Journal(metadata, whole=False)
+journal = Journal(metadata, whole=False, tokens_of=events_pb2.ProgressEvent)
 
 # Made once: building a statement costs three times as much as running it.
 _checkpoint, _dead_source = table_of(CheckpointRow).c, table_of(DeadLetterRow).c.source

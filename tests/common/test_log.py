@@ -115,4 +115,46 @@ def test_libraries_are_quiet() -> None:
         'logging.getLogger("x").info("c"); logging.getLogger("x").warning("d")'
     )
 
-    assert lines == ["nats: b", "x: d"]
+    assert [line["event"] for line in parsed(lines)] == ["b", "d"]
+
+
+@pytest.mark.parametrize("library", ["nats", "grpc", "alembic.runtime", "opentelemetry.exporter.otlp", "asyncio"])
+def test_libraries_speak_as_we_do(library: str) -> None:
+    """An error that a library logs is one JSON line that names it, the service, level, time and call, its stack inside."""
+    script = """
+traced.set(f"00-{7:032x}-{8:016x}-00")
+try:
+    value = "Nguyễn"
+    1 / 0
+except ZeroDivisionError:
+    logging.getLogger("LIBRARY").error("gave up\\nafter %d s: %s", 5, "hỏng", exc_info=True)
+"""
+    (line,) = logged(script.replace("LIBRARY", library))
+
+    read = json.loads(line)
+    assert {key: read[key] for key in ("event", "logger", "level", "service", "trace_id")} == {
+        "event": "gave up\nafter 5 s: hỏng",
+        "logger": library,
+        "level": "error",
+        "service": "catalog",
+        "trace_id": f"{7:032x}",
+    }
+    assert read["timestamp"].endswith("Z")
+    assert "ZeroDivisionError" in json.dumps(read["exception"])
+    assert "Nguyễn" not in line
+
+
+def test_a_warning_of_python_is_a_line_too() -> None:
+    """What `warnings.warn` says is one JSON line."""
+    (line,) = parsed(logged('import warnings; warnings.warn("old")'))
+
+    assert (line["level"], line["service"], line["logger"]) == ("warning", "catalog", "py.warnings")
+    assert "old" in line["event"]
+
+
+def test_people_read_libraries_as_lines_for_people() -> None:
+    """On a terminal a library's line looks like ours."""
+    ours, theirs = logged('log.error("one"); logging.getLogger("nats").error("two")', "console")
+
+    assert not theirs.startswith("{")
+    assert theirs.split()[1:3] == [part.replace("one", "two") for part in ours.split()[1:3]]

@@ -167,11 +167,8 @@ async def test_a_row_one_byte_too_large_keeps_the_connection() -> None:
             await ensure_stream(jetstream(broker), SPEC)
             lost = asyncio.Event()
             broker.listen(lambda up: None if up else lost.set())
-            first = "NATS/1.0\r\nNats-Msg-Id: 00112233445566aa.1\r\nNats-Expected-Last-Sequence: 0\r\n\r\n"
-            second = (
-                "NATS/1.0\r\nNats-Msg-Id: 00112233445566aa.2\r\nNats-Expected-Last-Msg-Id: 00112233445566aa.1\r\n\r\n"
-            )
-            sizes = {1: limit - len(first), 2: limit - len(second) + 1}
+            headers = "NATS/1.0\r\nNats-Msg-Id: 00112233445566aa.1\r\nNats-Expected-Last-Sequence: 0\r\n\r\n"
+            sizes = {1: limit - len(headers), 2: limit - len(headers) + 1}
 
             def padded(row: Row) -> Publication:
                 message = publication_of(row)

@@ -217,3 +217,28 @@ async def test_a_strangers_message_does_not_confuse_it() -> None:
 
         assert await relay_of(broker, journal).run_once() == 2
         assert await stored(broker) == [*ids(1, 2), "stranger", *ids(3, 4)]
+
+
+async def test_a_strangers_message_between_rows_in_flight_leaves_no_hole() -> None:
+    """Somebody's message takes the number meant for a row, and the rows behind it are taken: all are put in order again."""
+    journal = MemoryJournal()
+    async with ready() as (server, broker), connected(server) as other:
+        publish, disturbances = broker.publish, [f"{EPOCH}.20"]
+
+        async def disturbed(subject: str, body: bytes, **options: Any) -> None:
+            if options["headers"]["Nats-Msg-Id"] in disturbances:
+                disturbances.clear()
+                await jetstream(other).publish("tiendo.progress.v1.x", b'{"id":"stranger"}')
+            await publish(subject, body, **options)
+
+        broker.publish = disturbed  # type: ignore[method-assign]
+        relay = relay_of(broker, journal)
+        async with running(relay):
+            await reach(relay, 0)
+            journal.add(40)
+            relay.wake()
+            await reach(relay, 40)
+            await until(looked(relay, 3))
+            await reach(relay, 40)
+
+        assert await stored(broker) == ids(1, 40)

@@ -1,9 +1,9 @@
 """What a journal promises, on both engines."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -38,7 +38,10 @@ def test_writers_at_once_leave_no_gap(engine: Engine) -> None:
     assert {event_in(row).reason for row in rows} == {str(number) for number in range(200)}
 
 
-def interleave(engine: Engine, journal: Journal) -> tuple[list[str], list[str]]:
+Begin = Callable[[Engine], AbstractContextManager[Connection]]
+
+
+def interleave(engine: Engine, journal: Journal, begin: Begin) -> tuple[list[str], list[str]]:
     """A takes its number, B wants to write and commit before A does. Give what a follower saw then and in all.
 
     The follower asks for rows after the last it has, so a row that is committed below that is lost to it.
@@ -46,7 +49,7 @@ def interleave(engine: Engine, journal: Journal) -> tuple[list[str], list[str]]:
     taken, may_commit, second_done = threading.Event(), threading.Event(), threading.Event()
 
     def write(reason: str) -> None:
-        with write_transaction(engine) as connection:
+        with begin(engine) as connection:
             head = journal.lock_head(connection)
             event: Any = events_pb2.ProgressEvent(reason=reason)
             row, after = stamp(event, head, START)
@@ -73,12 +76,16 @@ def interleave(engine: Engine, journal: Journal) -> tuple[list[str], list[str]]:
     return [event_in(row).reason for row in meanwhile], [event_in(row).reason for row in (*meanwhile, *later)]
 
 
-def test_a_row_committed_late_is_lost_to_no_follower(engine: Engine) -> None:
-    """Who comes second waits for the first one's commit before it takes its number: the follower gets both, in order."""
-    meanwhile, followed = interleave(engine, JOURNAL)
-
+def assert_lost_to_no_follower(engine: Engine, journal: Journal, begin: Begin) -> None:
+    """A row that is committed late is seen by whoever follows, and in its place."""
+    meanwhile, followed = interleave(engine, journal, begin)
     assert meanwhile == []
     assert followed == ["A", "B"]
+
+
+def test_a_row_committed_late_is_lost_to_no_follower(engine: Engine) -> None:
+    """Who comes second waits for the first one's commit before it takes its number: the follower gets both, in order."""
+    assert_lost_to_no_follower(engine, JOURNAL, write_transaction)
 
 
 class _CarelessJournal(Journal):
@@ -94,14 +101,19 @@ class _CarelessJournal(Journal):
         return replace(self.read_head(connection), sequence=self._given - 1)
 
 
-def test_the_interleaving_loses_a_row_of_a_careless_journal(tmp_path: Path) -> None:
-    """The check above can fail: where numbers are taken outside the lock, A's row is below what the follower has."""
-    engine = open_numbers("postgres", tmp_path)
-    meanwhile, followed = interleave(engine, _CarelessJournal())
-    engine.dispose()
+@contextmanager
+def _careless_transaction(engine: Engine) -> Iterator[Connection]:
+    """Planted with it: locks nothing before it writes, on SQLite either."""
+    with engine.begin() as connection:
+        yield connection
 
-    assert meanwhile == ["B"]
-    assert followed == ["B"]
+
+def test_numbers_taken_outside_the_lock_are_noticed(engine: Engine) -> None:
+    """The check above can fail: A's row is below what the follower has, or is not stored at all."""
+    with pytest.raises(AssertionError):
+        assert_lost_to_no_follower(engine, _CarelessJournal(), _careless_transaction)
+
+    assert [event_in(row).reason for row in rows_of(engine)][-1] == "B"
 
 
 def test_a_gap_in_a_journal_is_noticed(engine: Engine) -> None:

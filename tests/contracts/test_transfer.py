@@ -25,6 +25,8 @@ SERVICE = "integration"
 WRITTEN = released(RELEASES[-1], SERVICE).contents
 LAST = WRITTEN.head.sequence
 LEASE_SECONDS = 0.5
+OTHER_EPOCH = "ffeeddccbbaa9900"
+"""For what begins another epoch when it is restored, which a journal that is followed does not."""
 
 
 def quiet(*_: Any) -> None:
@@ -89,7 +91,7 @@ def data(place: Place) -> dict[str, list[str]]:
 
 def restore(place: Place, file: Path, *, replace: bool = False, tell: Progress = quiet) -> Contents:
     """Restore and commit."""
-    with restoring(place, file, replace=replace, lease_seconds=LEASE_SECONDS, tell=tell) as placed:
+    with restoring(place, file, epoch=OTHER_EPOCH, replace=replace, lease_seconds=LEASE_SECONDS, tell=tell) as placed:
         return placed.contents
 
 
@@ -142,7 +144,7 @@ def test_nothing_is_there_before_it_is_confirmed(databases: Databases, kind: str
     for place, replace in ((empty, False), (filled, True)):
         with (
             pytest.raises(KeyboardInterrupt),
-            restoring(place, file, replace=replace, lease_seconds=LEASE_SECONDS, tell=quiet),
+            restoring(place, file, epoch=OTHER_EPOCH, replace=replace, lease_seconds=LEASE_SECONDS, tell=quiet),
         ):
             raise KeyboardInterrupt
 
@@ -159,7 +161,7 @@ def test_a_database_with_data_is_replaced_only_when_told(databases: Databases, k
     run(place, "DELETE FROM request")
 
     refused = refusal(place, file)
-    with restoring(place, file, replace=True, lease_seconds=LEASE_SECONDS, tell=quiet) as placed:
+    with restoring(place, file, epoch=OTHER_EPOCH, replace=True, lease_seconds=LEASE_SECONDS, tell=quiet) as placed:
         replaces = placed.replaces
 
     assert refused == "not_empty"

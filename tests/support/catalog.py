@@ -1,4 +1,4 @@
-"""A catalog on a free port over an SQLite file, with no broker to reach; and requests to fill it."""
+"""A catalog on a free port over a database of either engine, with no broker to reach; and requests to fill it."""
 
 import asyncio
 import contextlib
@@ -18,6 +18,7 @@ from services.catalog.config import CatalogSettings
 from services.catalog.storage import CatalogWork, State
 from services.common.config import Settings
 from services.common.runtime import Runtime, migrate
+from tests.support.databases import url_of
 from tiendo.catalog.v1 import catalog_service_pb2 as pb
 from tiendo.catalog.v1 import catalog_service_pb2_grpc, programme_pb2, service_pb2
 
@@ -34,10 +35,10 @@ class Catalog:
 
 
 @asynccontextmanager
-async def running_catalog(folder: Path) -> AsyncIterator[Catalog]:
-    """Migrate the database in `folder` and serve it, until the block ends."""
-    shared = Settings(data_dir=folder, nats_url=_NOBODY_LISTENS, trace_ratio=0, drain_seconds=4)
-    own = CatalogSettings(port=0)
+async def running_catalog(where: Path | str) -> AsyncIterator[Catalog]:
+    """Migrate the database of that URL, or in that folder, and serve it, until the block ends."""
+    shared = Settings(nats_url=_NOBODY_LISTENS, trace_ratio=0, drain_seconds=4)
+    own = CatalogSettings(port=0, database_url=url_of(where, "catalog"))
     await asyncio.to_thread(migrate, "catalog", shared, own, storage.journal)
     runtime, rpc = app.build(shared, own)
     stopping = asyncio.Event()

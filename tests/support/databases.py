@@ -30,6 +30,11 @@ def new_database(kind: str, folder: Path) -> str:
     return shared_postgres().make(f"t{uuid.uuid4().hex}")[0]
 
 
+def url_of(where: Path | str, service: str) -> str:
+    """Give the URL of a service's database: the one that is named, or its SQLite file in that folder."""
+    return where if isinstance(where, str) else f"sqlite:///{where / service}.db"
+
+
 def migrated_database(kind: str, service: str, folder: Path) -> str:
     """Make a database with the schema of a service, its journal begun, by copying one that was migrated; give its URL.
 

@@ -1,4 +1,4 @@
-"""An integration service on a free port over an SQLite file, the catalog's journal it follows, and calls to it."""
+"""An integration service on a free port over a database of either engine, the catalog's journal it follows, and calls to it."""
 
 import asyncio
 import contextlib
@@ -25,6 +25,7 @@ from services.integration import app, storage
 from services.integration.config import IntegrationSettings
 from services.integration.rpc import Rpc
 from services.integration.storage import IntegrationWork, State
+from tests.support.databases import url_of
 from tiendo.catalog.v1 import catalog_service_pb2, service_pb2
 from tiendo.catalog.v1 import events_pb2 as catalog_events_pb2
 from tiendo.common.v1 import date_pb2, event_pb2
@@ -185,18 +186,17 @@ async def no_wait(_seconds: float) -> None:
 
 @asynccontextmanager
 async def running_integration(
-    folder: Path,
+    where: Path | str,
     catalog_port: int,
     now: datetime = NOW,
     metrics_port: int | None = None,
     portal_check_seconds: float = 0,
 ) -> AsyncIterator[Integration]:
-    """Migrate the database in `folder` and serve it, following the catalog on that port, until the block ends.
+    """Migrate the database of that URL, or in that folder, and serve it, following the catalog on that port.
 
     Portals on this machine may be asked, and those that do not answer are asked again at once.
     """
     shared = Settings(
-        data_dir=folder,
         nats_url=_NOBODY_LISTENS,
         catalog_address=f"127.0.0.1:{catalog_port}",
         trace_ratio=0,
@@ -205,7 +205,11 @@ async def running_integration(
         follow_seconds=0.05,
     )
     own = IntegrationSettings(
-        port=0, metrics_port=metrics_port, portal_check_seconds=portal_check_seconds, portal_private_addresses=True
+        port=0,
+        metrics_port=metrics_port,
+        portal_check_seconds=portal_check_seconds,
+        portal_private_addresses=True,
+        database_url=url_of(where, "integration"),
     )
     await asyncio.to_thread(migrate, "integration", shared, own, storage.journal)
     runtime, rpc, peer = app.build(shared, own, lambda: now, sleep=no_wait)
@@ -225,9 +229,9 @@ async def running_integration(
 
 
 @asynccontextmanager
-async def integration_of(folder: Path, slots: int = 3) -> AsyncIterator[Integration]:
+async def integration_of(where: Path | str, slots: int = 3) -> AsyncIterator[Integration]:
     """Serve integration with everything of a small catalog taken in."""
-    async with running_journal(slots) as catalog, running_integration(folder, catalog.port) as service:
+    async with running_journal(slots) as catalog, running_integration(where, catalog.port) as service:
         await service.rpc.feed.catch_up(10)
         yield service
 

@@ -1,4 +1,4 @@
-"""Status in the test's own process: its real composition root on a SQLite file, following prepared sources."""
+"""Status in the test's own process: its real composition root on a database of its own, following prepared sources."""
 
 import asyncio
 import tempfile
@@ -18,6 +18,7 @@ from services.common.runtime import migrate
 from services.status.app import serve
 from services.status.config import StatusSettings
 from services.status.storage import journal
+from tests.support.databases import new_database
 from tests.support.peers import Peers, running_peers
 from tests.support.stack import free_port
 from tiendo.status.v1 import status_service_pb2 as pb
@@ -33,6 +34,7 @@ class StatusService:
         self,
         folder: Path,
         peers: Peers,
+        kind: str = "sqlite",
         *,
         calendar_seconds: float = 0,
         web_port: int | None = None,
@@ -51,10 +53,14 @@ class StatusService:
             "drain_seconds": 4.0,
         }
         self.shared = Settings(**(shared | settings))
+        self.url = new_database(kind, folder)
         self.own = StatusSettings(
-            port=free_port(), metrics_port=free_port(), calendar_seconds=calendar_seconds, web_port=web_port
+            port=free_port(),
+            metrics_port=free_port(),
+            calendar_seconds=calendar_seconds,
+            web_port=web_port,
+            database_url=self.url,
         )
-        self.url = self.own.database("status", self.shared)
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -124,13 +130,14 @@ class StatusService:
 @asynccontextmanager
 async def running_status(
     *,
+    kind: str = "sqlite",
     seeded: bool = False,
     listed: int = 227,
     done: int = 11,
     prepare: Callable[[Peers], None] | None = None,
     **settings: Any,
 ) -> AsyncIterator[tuple[StatusService, Peers]]:
-    """Start status on sources of its own, which `prepare` may fill, and end both after use."""
+    """Start status, on a database of that engine and on sources that `prepare` may fill, and end both after use."""
     with tempfile.TemporaryDirectory(prefix="tiendo-status-", ignore_cleanup_errors=True) as folder:
         async with running_peers() as peers:
             if seeded:

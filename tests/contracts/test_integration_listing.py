@@ -1,6 +1,4 @@
-"""Reads of integration, over gRPC and a real database."""
-
-from pathlib import Path
+"""Reads of integration, over gRPC, on both engines."""
 
 from tests.support.integration import (
     NAMED,
@@ -28,9 +26,9 @@ async def listed(service: Integration, page_size: int = 0, **fields: str) -> lis
         request.page_token = reply.next_page_token
 
 
-async def test_a_new_integration_is_selected_and_nothing_more(tmp_path: Path) -> None:
+async def test_a_new_integration_is_selected_and_nothing_more(integration_database: str) -> None:
     """Of a service that the catalog just told of, every check is unknown and no date is held."""
-    async with integration_of(tmp_path) as service:
+    async with integration_of(integration_database) as service:
         found = await service.get("bca-001")
         history = await service.history("bca-001")
 
@@ -46,11 +44,11 @@ async def test_a_new_integration_is_selected_and_nothing_more(tmp_path: Path) ->
     assert (found.transition_count, history) == (0, [])
 
 
-async def test_id_alias_and_former_alias_find_the_same(tmp_path: Path) -> None:
+async def test_id_alias_and_former_alias_find_the_same(integration_database: str) -> None:
     """A renamed service is found by every name it ever had, in reads and in commands."""
     async with running_journal() as catalog:
         catalog.add("service_updated", 1, "Khai báo tạm vắng", former_aliases=["dang-ky-thuong-tru"])
-        async with running_integration(tmp_path, catalog.port) as service:
+        async with running_integration(integration_database, catalog.port) as service:
             names = ["bca-001", "khai-bao-tam-vang", "dang-ky-thuong-tru"]
             found = [(await service.get(name, catalog.revision)).name for name in names]
             moved = await service.advance("dang-ky-thuong-tru", ip.STAGE_BUILT)
@@ -59,9 +57,9 @@ async def test_id_alias_and_former_alias_find_the_same(tmp_path: Path) -> None:
     assert moved.integration.name == "integrations/bca-001"
 
 
-async def test_filters_choose_by_stage_condition_naming_check_and_words(tmp_path: Path) -> None:
+async def test_filters_choose_by_stage_condition_naming_check_and_words(integration_database: str) -> None:
     """Each field of a filter, alone and joined, in any case."""
-    async with integration_of(tmp_path, slots=5) as service:
+    async with integration_of(integration_database, slots=5) as service:
         await service.advance("bca-002", ip.STAGE_BUILT)
         await service.call("BlockIntegration", pb.BlockIntegrationRequest(name="integrations/bca-003", reason="chờ"))
         await service.call(
@@ -100,12 +98,12 @@ async def test_filters_choose_by_stage_condition_naming_check_and_words(tmp_path
     }
 
 
-async def test_orders_and_pages_give_each_exactly_once(tmp_path: Path) -> None:
+async def test_orders_and_pages_give_each_exactly_once(integration_database: str) -> None:
     """By name, stage, time of change and Vietnamese alphabet, in pages of two; a token fits its own query only."""
     async with running_journal(0) as catalog:
         for number, name in enumerate(["Đăng ký", "Cấp đổi", "Dán nhãn", ""], 1):
             catalog.add("service_created", number, name)
-        async with running_integration(tmp_path, catalog.port) as service:
+        async with running_integration(integration_database, catalog.port) as service:
             await service.get("bca-004", catalog.revision)
             await service.advance("bca-003", ip.STAGE_INTEGRATED)
             await service.advance("bca-001", ip.STAGE_BUILT)
@@ -131,20 +129,20 @@ async def test_orders_and_pages_give_each_exactly_once(tmp_path: Path) -> None:
     assert other.short == ("INVALID_ARGUMENT", "INVALID_PAGE_TOKEN", "page_token")
 
 
-async def test_a_list_holds_one_programme_or_all(tmp_path: Path) -> None:
+async def test_a_list_holds_one_programme_or_all(integration_database: str) -> None:
     """The installation's programme where none is named, another by its name, every integration for `-`."""
     async with running_journal(2) as catalog:
         catalog.add("service_created", 3, programme="other")
-        async with running_integration(tmp_path, catalog.port) as service:
+        async with running_integration(integration_database, catalog.port) as service:
             await service.get("bca-003", catalog.revision)
             found = [await listed(service, programme=name) for name in ("", "programmes/other", "programmes/-")]
 
     assert found == [["bca-001", "bca-002"], ["bca-003"], ["bca-001", "bca-002", "bca-003"]]
 
 
-async def test_a_history_comes_in_pages(tmp_path: Path) -> None:
+async def test_a_history_comes_in_pages(integration_database: str) -> None:
     """Oldest first, each entry once, with the number of all."""
-    async with integration_of(tmp_path) as service:
+    async with integration_of(integration_database) as service:
         for stage in range(2, 8):
             await service.advance("bca-001", stage, effective_date=day(2022, stage))
         request = pb.ListTransitionsRequest(parent="integrations/dang-ky-thuong-tru", page_size=4)
@@ -157,9 +155,9 @@ async def test_a_history_comes_in_pages(tmp_path: Path) -> None:
     assert (first.total_size, second.total_size, second.next_page_token) == (6, 6, "")
 
 
-async def test_replies_name_what_they_are_current_through(tmp_path: Path) -> None:
+async def test_replies_name_what_they_are_current_through(integration_database: str) -> None:
     """Every read names a revision of integration and one of the catalog, and both may be asked for."""
-    async with running_journal() as catalog, running_integration(tmp_path, catalog.port) as service:
+    async with running_journal() as catalog, running_integration(integration_database, catalog.port) as service:
         await service.get("bca-003", catalog.revision)
         moved = await service.advance("bca-001", ip.STAGE_BUILT)
         at_least = [moved.revision, catalog.revision]

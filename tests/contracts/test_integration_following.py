@@ -1,6 +1,5 @@
-"""Integration follows the catalog: each row once, in order, and never guessing."""
+"""Integration follows the catalog: each row once, in order, and never guessing; on both engines."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,11 +43,11 @@ def rows(service: Integration, statement: str) -> list[tuple[Any, ...]]:
         engine.dispose()
 
 
-async def test_a_real_catalog_is_followed(tmp_path: Path) -> None:
+async def test_a_real_catalog_is_followed(catalog_database: str, integration_database: str) -> None:
     """What the catalog service does to services is there as soon as its revision is asked for."""
-    async with running_catalog(tmp_path) as catalog:
+    async with running_catalog(catalog_database) as catalog:
         await fill(catalog, 2)
-        async with running_integration(tmp_path, catalog.runtime.bound_port) as service:
+        async with running_integration(integration_database, catalog.runtime.bound_port) as service:
             await name(catalog, "bca-002", NAMED)
             await create(catalog, 3)
             created = await service.get("bca-003")
@@ -58,7 +57,7 @@ async def test_a_real_catalog_is_followed(tmp_path: Path) -> None:
     assert (named.name, named.display_name) == ("integrations/bca-002", NAMED)
 
 
-async def test_what_the_catalog_tells_makes_and_describes_integrations(tmp_path: Path) -> None:
+async def test_what_the_catalog_tells_makes_and_describes_integrations(integration_database: str) -> None:
     """A new service makes one, a name or membership describes it anew, and what does not concern it adds nothing."""
     async with running_journal(2) as catalog:
         catalog.append(
@@ -70,7 +69,7 @@ async def test_what_the_catalog_tells_makes_and_describes_integrations(tmp_path:
         catalog.add("service_updated", 2, "Khai báo tạm vắng", field="Cư trú")
         catalog.add("service_updated", 2, "Khai báo tạm vắng", programme="other")
         catalog.add("service_retired", 1, NAMED)
-        async with running_integration(tmp_path, catalog.port) as service:
+        async with running_integration(integration_database, catalog.port) as service:
             found = await service.get("bca-002", catalog.revision)
             told = await kinds(service)
             event = (await service.events())[-1]
@@ -87,9 +86,9 @@ async def test_what_the_catalog_tells_makes_and_describes_integrations(tmp_path:
     assert found.update_actor == event.actor == "catalog clerk"
 
 
-async def test_rows_taken_twice_add_nothing(tmp_path: Path) -> None:
+async def test_rows_taken_twice_add_nothing(integration_database: str) -> None:
     """The same rows again, in part or whole, leave state, journal and checkpoint as they were."""
-    async with running_journal(3) as catalog, running_integration(tmp_path, catalog.port) as service:
+    async with running_journal(3) as catalog, running_integration(integration_database, catalog.port) as service:
         await service.get("bca-003", catalog.revision)
         before = service.runtime.live.current
         again = await service.runtime.writer.run(lambda work: usecases.follow_catalog(work, catalog.rows))
@@ -101,9 +100,9 @@ async def test_rows_taken_twice_add_nothing(tmp_path: Path) -> None:
     assert after == before
 
 
-async def test_a_gap_is_not_jumped(tmp_path: Path) -> None:
+async def test_a_gap_is_not_jumped(integration_database: str) -> None:
     """Rows after a hole wait: the checkpoint stays before it."""
-    async with running_journal(2) as catalog, running_integration(tmp_path, catalog.port) as service:
+    async with running_journal(2) as catalog, running_integration(integration_database, catalog.port) as service:
         await service.get("bca-002", catalog.revision)
         await catalog.stop()
         for number in (3, 4):
@@ -115,7 +114,7 @@ async def test_a_gap_is_not_jumped(tmp_path: Path) -> None:
     assert len(events) == 2
 
 
-async def test_a_row_that_cannot_be_read_is_put_aside_and_the_rest_goes_on(tmp_path: Path) -> None:
+async def test_a_row_that_cannot_be_read_is_put_aside_and_the_rest_goes_on(integration_database: str) -> None:
     """Damage, an unknown kind of event and a service without a proper name each go to the dead letters with a reason."""
     async with running_journal(1) as catalog:
         catalog.add_unreadable()
@@ -124,7 +123,7 @@ async def test_a_row_that_cannot_be_read_is_put_aside_and_the_rest_goes_on(tmp_p
         event.service_created.service.name = "services/Không hợp lệ"
         catalog.append(event)
         catalog.add("service_created", 2)
-        async with running_integration(tmp_path, catalog.port) as service:
+        async with running_integration(integration_database, catalog.port) as service:
             await service.get("bca-002", catalog.revision)
             told = await kinds(service)
             dead = rows(service, "SELECT source, sequence, payload, reason FROM dead_letter ORDER BY sequence")
@@ -136,9 +135,9 @@ async def test_a_row_that_cannot_be_read_is_put_aside_and_the_rest_goes_on(tmp_p
     assert [reason.split(":")[0] for *_, reason in dead] == ["DecodeError", "ValueError", "Refusal"]
 
 
-async def test_not_found_is_said_only_after_the_catalog_was_asked(tmp_path: Path) -> None:
+async def test_not_found_is_said_only_after_the_catalog_was_asked(integration_database: str) -> None:
     """A service the catalog has just made is found at once; one it does not have is NOT_FOUND; without it nobody knows."""
-    async with running_journal(1) as catalog, running_integration(tmp_path, catalog.port) as service:
+    async with running_journal(1) as catalog, running_integration(integration_database, catalog.port) as service:
         await service.get("bca-001", catalog.revision)
         catalog.add("service_created", 2)
         moved = await service.advance("bca-002", ip.STAGE_BUILT)
@@ -158,9 +157,9 @@ async def test_not_found_is_said_only_after_the_catalog_was_asked(tmp_path: Path
     assert known.name == "integrations/bca-001"
 
 
-async def test_a_revision_not_reached_is_waited_for_and_then_refused(tmp_path: Path) -> None:
+async def test_a_revision_not_reached_is_waited_for_and_then_refused(integration_database: str) -> None:
     """A read waits for the catalog's revision until shortly before its deadline, then says how far it is."""
-    async with running_journal(1) as catalog, running_integration(tmp_path, catalog.port) as service:
+    async with running_journal(1) as catalog, running_integration(integration_database, catalog.port) as service:
         await service.get("bca-001", catalog.revision)
         await catalog.stop()
         catalog.add("service_created", 2)
@@ -171,9 +170,9 @@ async def test_a_revision_not_reached_is_waited_for_and_then_refused(tmp_path: P
     assert refusal.metadata == {"journal": "catalog", "wanted": "2", "reached": "1"}
 
 
-async def test_a_replaced_catalog_stops_the_feed_until_it_is_attached(tmp_path: Path) -> None:
+async def test_a_replaced_catalog_stops_the_feed_until_it_is_attached(integration_database: str) -> None:
     """Another epoch halts; `attach` adds and describes, removes nothing, and the running service goes on by itself."""
-    async with running_journal(2) as catalog, running_integration(tmp_path, catalog.port) as service:
+    async with running_journal(2) as catalog, running_integration(integration_database, catalog.port) as service:
         await service.get("bca-002", catalog.revision)
         await service.advance("bca-002", ip.STAGE_BUILT)
         catalog.begin(OTHER_EPOCH)
@@ -210,9 +209,11 @@ async def test_a_replaced_catalog_stops_the_feed_until_it_is_attached(tmp_path: 
     assert last.catalog_revision == event.catalog_revision == catalog.revision
 
 
-async def test_attaching_without_anything_to_add_still_moves_decisions_to_the_new_catalog(tmp_path: Path) -> None:
+async def test_attaching_without_anything_to_add_still_moves_decisions_to_the_new_catalog(
+    integration_database: str,
+) -> None:
     """Commands after it name the new catalog's revision, though no row was added."""
-    async with running_journal(2) as catalog, running_integration(tmp_path, catalog.port) as service:
+    async with running_journal(2) as catalog, running_integration(integration_database, catalog.port) as service:
         await service.get("bca-002", catalog.revision)
         catalog.begin(OTHER_EPOCH)
         catalog.add("service_created", 1, NAMED)
@@ -226,9 +227,9 @@ async def test_attaching_without_anything_to_add_still_moves_decisions_to_the_ne
     assert event.catalog_revision == catalog.revision
 
 
-async def test_attaching_begins_again_when_the_feed_went_on_meanwhile(tmp_path: Path) -> None:
+async def test_attaching_begins_again_when_the_feed_went_on_meanwhile(integration_database: str) -> None:
     """Rows read before the checkpoint moved are not used: it would be set back behind what was taken."""
-    async with running_journal(3) as catalog, running_integration(tmp_path, catalog.port) as service:
+    async with running_journal(3) as catalog, running_integration(integration_database, catalog.port) as service:
         await service.get("bca-003", catalog.revision)
         before = service.runtime.live.current
         first = Checkpoint(catalog.rows[0].epoch, 1, catalog.rows[0].digest)
@@ -239,9 +240,9 @@ async def test_attaching_begins_again_when_the_feed_went_on_meanwhile(tmp_path: 
     assert kept == [(before.checkpoint.epoch, 3, before.checkpoint.digest)]
 
 
-async def test_attaching_needs_a_catalog_that_answers(tmp_path: Path) -> None:
+async def test_attaching_needs_a_catalog_that_answers(integration_database: str) -> None:
     """Without one it is refused in words that name its address, and changes nothing."""
-    async with running_journal(1) as catalog, running_integration(tmp_path, catalog.port) as service:
+    async with running_journal(1) as catalog, running_integration(integration_database, catalog.port) as service:
         await service.get("bca-001", catalog.revision)
         await catalog.stop()
         with pytest.raises(SettingsError) as refusal:
@@ -252,9 +253,9 @@ async def test_attaching_needs_a_catalog_that_answers(tmp_path: Path) -> None:
     )
 
 
-async def test_an_older_copy_of_the_catalog_is_attached_too(tmp_path: Path) -> None:
+async def test_an_older_copy_of_the_catalog_is_attached_too(integration_database: str) -> None:
     """A catalog restored and written on has other rows at the same places: they are all taken, none is thought a repeat."""
-    async with running_journal(3) as catalog, running_integration(tmp_path, catalog.port) as service:
+    async with running_journal(3) as catalog, running_integration(integration_database, catalog.port) as service:
         await service.get("bca-003", catalog.revision)
         catalog.go_back(1)
         reason = await service.feed_is(FeedState.HALTED)

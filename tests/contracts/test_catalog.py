@@ -1,9 +1,8 @@
-"""Commands of the catalog, over gRPC and a real database."""
+"""Commands of the catalog, and that they are kept, over gRPC, on both engines."""
 
 import asyncio
 from datetime import UTC
 from itertools import pairwise
-from pathlib import Path
 
 import grpc.aio
 import pytest
@@ -35,9 +34,9 @@ async def events(catalog: Catalog) -> list[events_pb2.CatalogEvent]:
     return list((await catalog.stub.ListEvents(pb.ListEventsRequest(page_size=1000))).events)
 
 
-async def test_naming_a_slot_keeps_its_number_and_identity(tmp_path: Path) -> None:
+async def test_naming_a_slot_keeps_its_number_and_identity(catalog_database: str) -> None:
     """A slot that gets its name keeps id and plan number, and the journal says service_named, with what backs it."""
-    async with running_catalog(tmp_path) as catalog:
+    async with running_catalog(catalog_database) as catalog:
         await fill(catalog)
         await catalog.stub.UpdateService(
             pb.UpdateServiceRequest(
@@ -58,9 +57,9 @@ async def test_naming_a_slot_keeps_its_number_and_identity(tmp_path: Path) -> No
     assert last.service_named.evidence[0].document_number == "12/QĐ-BCA"
 
 
-async def test_older_aliases_still_find_a_renamed_service(tmp_path: Path) -> None:
+async def test_older_aliases_still_find_a_renamed_service(catalog_database: str) -> None:
     """After a renaming both aliases find the service, and nobody else may take either as an id."""
-    async with running_catalog(tmp_path) as catalog:
+    async with running_catalog(catalog_database) as catalog:
         await fill(catalog)
         await name(catalog, "bca-001", NAME)
         renamed = await name(catalog, "dang-ky-thuong-tru", "Khai báo tạm vắng")
@@ -75,9 +74,9 @@ async def test_older_aliases_still_find_a_renamed_service(tmp_path: Path) -> Non
     assert taken == ("ALREADY_EXISTS", "ALREADY_EXISTS", "service_id")
 
 
-async def test_a_request_id_has_one_effect_and_one_reply(tmp_path: Path) -> None:
+async def test_a_request_id_has_one_effect_and_one_reply(catalog_database: str) -> None:
     """The same id and content again gives the same reply and no event; another content is refused."""
-    async with running_catalog(tmp_path) as catalog:
+    async with running_catalog(catalog_database) as catalog:
         await fill(catalog)
         request = pb.CreateServiceRequest(service_id="extra", request_id="one")
         replies = await asyncio.gather(*(catalog.stub.CreateService(request) for _ in range(5)))
@@ -90,9 +89,9 @@ async def test_a_request_id_has_one_effect_and_one_reply(tmp_path: Path) -> None
     assert reused == ("FAILED_PRECONDITION", "REQUEST_ID_REUSED", "request_id")
 
 
-async def test_an_update_that_changes_nothing_writes_nothing(tmp_path: Path) -> None:
+async def test_an_update_that_changes_nothing_writes_nothing(catalog_database: str) -> None:
     """It replies with the present resource and the revision of the head."""
-    async with running_catalog(tmp_path) as catalog:
+    async with running_catalog(catalog_database) as catalog:
         await fill(catalog)
         before = await catalog.stub.GetService(pb.GetServiceRequest(name="services/bca-001"))
         reply = await catalog.stub.UpdateService(pb.UpdateServiceRequest(service=before.service))
@@ -103,9 +102,9 @@ async def test_an_update_that_changes_nothing_writes_nothing(tmp_path: Path) -> 
     assert count == 4
 
 
-async def test_a_stale_etag_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
+async def test_a_stale_etag_is_refused_and_nothing_is_lost(catalog_database: str) -> None:
     """Of two updates with one etag the first wins; the second is told to look again."""
-    async with running_catalog(tmp_path) as catalog:
+    async with running_catalog(catalog_database) as catalog:
         await fill(catalog)
         etag = (await catalog.stub.GetService(pb.GetServiceRequest(name="services/bca-001"))).service.etag
         first = await name(catalog, "bca-001", NAME, etag=etag)
@@ -117,7 +116,7 @@ async def test_a_stale_etag_is_refused_and_nothing_is_lost(tmp_path: Path) -> No
     assert now == first
 
 
-async def test_a_stale_etag_says_what_changed_when_and_by_whom(tmp_path: Path) -> None:
+async def test_a_stale_etag_says_what_changed_when_and_by_whom(catalog_database: str) -> None:
     """The refusal tells the resource's last change, be it long stored or made in the same transaction."""
 
     def stale() -> pb.UpdateServiceRequest:
@@ -129,7 +128,7 @@ async def test_a_stale_etag_says_what_changed_when_and_by_whom(tmp_path: Path) -
         usecases.update_service(work, stale().service, (), (), Caller("lan"))
 
     told: list[str] = []
-    async with running_catalog(tmp_path) as catalog:
+    async with running_catalog(catalog_database) as catalog:
         await fill(catalog, 1)
         told.append(told_of(await refused(catalog.stub.UpdateService(stale())))["change"])
         await name(catalog, "bca-001", NAME, field="Cư trú")
@@ -159,9 +158,9 @@ async def test_a_stale_etag_says_what_changed_when_and_by_whom(tmp_path: Path) -
     assert told_of(other)["change"] == "planned_count"
 
 
-async def test_a_mask_changes_only_what_it_names(tmp_path: Path) -> None:
+async def test_a_mask_changes_only_what_it_names(catalog_database: str) -> None:
     """A named field that is empty is emptied; a set field outside the mask stays; an empty mask keeps what is left out."""
-    async with running_catalog(tmp_path) as catalog:
+    async with running_catalog(catalog_database) as catalog:
         await fill(catalog)
         await name(catalog, "bca-001", NAME, field="Cư trú", levels=["xã"])
         asked = service_pb2.Service(name="services/bca-001", channels=["trực tuyến"])
@@ -173,9 +172,9 @@ async def test_a_mask_changes_only_what_it_names(tmp_path: Path) -> None:
     assert (unmasked.display_name, list(unmasked.levels), list(unmasked.channels)) == (NAME, ["xã"], ["trực tuyến"])
 
 
-async def test_retiring_is_done_once_and_changes_no_count(tmp_path: Path) -> None:
+async def test_retiring_is_done_once_and_changes_no_count(catalog_database: str) -> None:
     """A retired service stays a member and names what takes its place; the second time is refused."""
-    async with running_catalog(tmp_path) as catalog:
+    async with running_catalog(catalog_database) as catalog:
         await fill(catalog)
         request = pb.RetireServiceRequest(name="services/bca-001", reason="Bãi bỏ", replaced_by="services/bca-002")
         retired = (await catalog.stub.RetireService(request)).service
@@ -188,9 +187,9 @@ async def test_retiring_is_done_once_and_changes_no_count(tmp_path: Path) -> Non
     assert listed.total_size == 3
 
 
-async def test_a_plan_takes_no_more_than_it_has_places(tmp_path: Path) -> None:
+async def test_a_plan_takes_no_more_than_it_has_places(catalog_database: str) -> None:
     """Full plans, taken and outside numbers, and a denominator below a number in use are conflicts."""
-    async with running_catalog(tmp_path) as catalog:
+    async with running_catalog(catalog_database) as catalog:
         await fill(catalog, 2, planned=3)
         outside = await refusal(create(catalog, 4))
         taken = await refusal(
@@ -221,9 +220,9 @@ async def test_a_plan_takes_no_more_than_it_has_places(tmp_path: Path) -> None:
     assert full == ("FAILED_PRECONDITION", "PLAN_CONFLICT", "service.memberships[0]")
 
 
-async def test_the_journal_is_one_chain_without_gaps(tmp_path: Path) -> None:
+async def test_the_journal_is_one_chain_without_gaps(catalog_database: str) -> None:
     """Rows count 1, 2, 3 …, each names the digest before it, and its own is the SHA-256 of the stored bytes."""
-    async with running_catalog(tmp_path) as catalog:
+    async with running_catalog(catalog_database) as catalog:
         await fill(catalog, 20)
         listed = await events(catalog)
 
@@ -236,9 +235,9 @@ async def test_the_journal_is_one_chain_without_gaps(tmp_path: Path) -> None:
         assert digest_of(event.SerializeToString(deterministic=True)) == digest
 
 
-async def test_a_restart_keeps_everything(tmp_path: Path) -> None:
+async def test_a_restart_keeps_everything(catalog_database: str) -> None:
     """State loaded from the tables, and state folded from the journal, equal the one that was shown."""
-    async with running_catalog(tmp_path) as catalog:
+    async with running_catalog(catalog_database) as catalog:
         await fill(catalog)
         await name(catalog, "bca-001", NAME, procedure_codes=[{"code": "1.003290"}])
         await name(catalog, "bca-001", "Khai báo tạm vắng")
@@ -247,7 +246,7 @@ async def test_a_restart_keeps_everything(tmp_path: Path) -> None:
         with read_transaction(catalog.runtime.engine) as connection:
             rows = storage.journal.read(connection, 0, 1000)
     folded = storage.State(shown.head).changed(shown.head, *usecases.decode(rows))
-    async with running_catalog(tmp_path) as catalog:
+    async with running_catalog(catalog_database) as catalog:
         loaded = catalog.runtime.live.current
         found = (await catalog.stub.GetService(pb.GetServiceRequest(name="services/dang-ky-thuong-tru"))).service
 

@@ -33,9 +33,9 @@ async def unreadable_seed(status: StatusService, peers: Peers) -> None:
     await status.completion()
 
 
-async def test_a_rebuild_gives_the_same_bit_for_bit() -> None:
+async def test_a_rebuild_gives_the_same_bit_for_bit(kind: str) -> None:
     """Rows, checkpoints, dead letters and progress are the same bytes before and after, and so are the answers."""
-    async with running_status(seeded=True, listed=20, done=3) as (status, peers):
+    async with running_status(kind=kind, seeded=True, listed=20, done=3) as (status, peers):
         await unreadable_seed(status, peers)
         before = await status.completion(as_of={"year": 2022, "month": 12}, known_at={"seconds": 2_000_000_000})
         tables = status.dump(*TABLES)
@@ -52,9 +52,9 @@ async def test_a_rebuild_gives_the_same_bit_for_bit() -> None:
         assert after == before == loaded
 
 
-async def test_a_running_service_takes_a_rebuild_up() -> None:
+async def test_a_running_service_takes_a_rebuild_up(kind: str) -> None:
     """What was wrong in the tables is right in the answers without a restart; watches and tokens go on."""
-    async with running_status(seeded=True, listed=8, done=2) as (status, peers):
+    async with running_status(kind=kind, seeded=True, listed=8, done=2) as (status, peers):
         token = (await status.completion()).watch_token
         await status.stop()
         engine = open_engine(status.url)
@@ -81,9 +81,9 @@ async def test_a_running_service_takes_a_rebuild_up() -> None:
         assert event.completion.completed == 3
 
 
-async def test_rows_followed_while_reading_do_not_look_like_a_replacement() -> None:
+async def test_rows_followed_while_reading_do_not_look_like_a_replacement(kind: str) -> None:
     """What the running service took meanwhile is no other history: nothing is written, and it is read again."""
-    async with running_status(seeded=True, listed=8, done=2) as (status, peers):
+    async with running_status(kind=kind, seeded=True, listed=8, done=2) as (status, peers):
         await status.completion()
         before = usecases.read_checkpoints(status.url)
         read = everything(peers)
@@ -100,9 +100,9 @@ async def test_rows_followed_while_reading_do_not_look_like_a_replacement() -> N
         assert status.dump(*TABLES) == tables
 
 
-async def test_a_shorter_source_is_another_source() -> None:
+async def test_a_shorter_source_is_another_source(kind: str) -> None:
     """A journal restored from an older copy no longer fits, and progress begins a new epoch."""
-    async with running_status(seeded=True, listed=8, done=2) as (status, peers):
+    async with running_status(kind=kind, seeded=True, listed=8, done=2) as (status, peers):
         await status.completion()
         await status.stop()
         epoch = status.dump("journal_head")["journal_head"][0][1]
@@ -118,9 +118,9 @@ async def test_a_shorter_source_is_another_source() -> None:
         await status.start()
 
 
-async def test_a_rebuild_needs_its_sources() -> None:
+async def test_a_rebuild_needs_its_sources(kind: str) -> None:
     """A source that is away or damaged is named, and nothing is written."""
-    async with running_status(seeded=True, listed=3, done=1) as (status, peers):
+    async with running_status(kind=kind, seeded=True, listed=3, done=1) as (status, peers):
         await status.completion()
         tables = status.dump(*TABLES)
         row = peers.catalog.rows[1]

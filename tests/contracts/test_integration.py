@@ -1,8 +1,7 @@
-"""Commands of integration, over gRPC and a real database."""
+"""Commands of integration, and that they are kept, over gRPC, on both engines."""
 
 import asyncio
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,10 +77,10 @@ STEPS: dict[str, tuple[list[tuple[str, Any]], tuple[str, Any], tuple[int, int, s
 
 
 @pytest.mark.parametrize("name", STEPS)
-async def test_each_step_is_taken_told_and_kept(tmp_path: Path, name: str) -> None:
+async def test_each_step_is_taken_told_and_kept(integration_database: str, name: str) -> None:
     """Reply, resource, history and journal say the same of each kind of step."""
     before, (method, request), (stage, condition, reason), event_name = STEPS[name]
-    async with integration_of(tmp_path) as service:
+    async with integration_of(integration_database) as service:
         for earlier_method, earlier in before:
             await service.call(earlier_method, earlier)
         was = await service.get("bca-001")
@@ -103,10 +102,10 @@ async def test_each_step_is_taken_told_and_kept(tmp_path: Path, name: str) -> No
     assert (event.actor, event.request_id) == (ACTOR, "")
 
 
-async def test_a_step_keeps_date_evidence_and_words_as_they_were_told(tmp_path: Path) -> None:
+async def test_a_step_keeps_date_evidence_and_words_as_they_were_told(integration_database: str) -> None:
     """A month stays a month, and evidence comes back with the history; a step without a date is by today in Vietnam."""
     evidence = [provenance_pb2.Evidence(document_number="12/QĐ-BCA", link="https://example.vn/12", note="trang 3")]
-    async with integration_of(tmp_path) as service:
+    async with integration_of(integration_database) as service:
         told = await service.advance(
             "bca-001", ip.STAGE_BUILT, effective_date=day(2022, 9, at_latest=True), evidence=evidence
         )
@@ -118,15 +117,15 @@ async def test_a_step_keeps_date_evidence_and_words_as_they_were_told(tmp_path: 
     assert untold.transition.effective_date == day(2100, 3, 2, at_latest=True)
 
 
-async def test_a_request_id_has_one_effect_and_one_reply(tmp_path: Path) -> None:
+async def test_a_request_id_has_one_effect_and_one_reply(integration_database: str) -> None:
     """The same id and content again, at once or after a restart, gives the same reply and no event; other content is refused."""
-    async with integration_of(tmp_path) as service:
+    async with integration_of(integration_database) as service:
         replies = await asyncio.gather(
             *(service.advance("bca-001", ip.STAGE_BUILT, request_id="one") for _ in range(5))
         )
         count = len(await service.events())
         other = await refused(service.advance("bca-001", ip.STAGE_TESTED, request_id="one"))
-    async with integration_of(tmp_path) as service:
+    async with integration_of(integration_database) as service:
         again = await service.advance("bca-001", ip.STAGE_BUILT, request_id="one")
         later_count = len(await service.events())
 
@@ -136,9 +135,9 @@ async def test_a_request_id_has_one_effect_and_one_reply(tmp_path: Path) -> None
     assert other.metadata == {"request_id": "one"}
 
 
-async def test_a_refused_command_may_be_sent_again_under_its_id(tmp_path: Path) -> None:
+async def test_a_refused_command_may_be_sent_again_under_its_id(integration_database: str) -> None:
     """Only what was done is remembered."""
-    async with integration_of(tmp_path) as service:
+    async with integration_of(integration_database) as service:
         first = await refused(service.call(*step("Unblock", request_id="two")))
         await service.call(*step("Block", reason="chờ"))
         second = await service.call(*step("Unblock", request_id="two"))
@@ -147,9 +146,9 @@ async def test_a_refused_command_may_be_sent_again_under_its_id(tmp_path: Path) 
     assert second.integration.condition == ip.CONDITION_ACTIVE
 
 
-async def test_a_stale_etag_says_what_changed_when_and_by_whom(tmp_path: Path) -> None:
+async def test_a_stale_etag_says_what_changed_when_and_by_whom(integration_database: str) -> None:
     """Of two commands with one etag the first wins; the second is told what happened, and nothing is lost."""
-    async with integration_of(tmp_path) as service:
+    async with integration_of(integration_database) as service:
         etag = (await service.get("bca-001")).etag
         check = pb.SetConnectionCheckRequest(name=NAME, check=ip.CHECK_PAYMENT, state=ip.CHECK_STATE_FAILED, etag=etag)
         await service.call("SetConnectionCheck", check)
@@ -171,9 +170,9 @@ async def test_a_stale_etag_says_what_changed_when_and_by_whom(tmp_path: Path) -
     assert now.stage == ip.STAGE_SELECTED
 
 
-async def test_checks_guard_the_last_stage_only(tmp_path: Path) -> None:
+async def test_checks_guard_the_last_stage_only(integration_database: str) -> None:
     """PENDING and FAILED keep it from INTEGRATED; a check that fails later is recorded and moves nothing."""
-    async with integration_of(tmp_path) as service:
+    async with integration_of(integration_database) as service:
         request = pb.SetConnectionCheckRequest(
             name=NAME, check=ip.CHECK_POST, state=ip.CHECK_STATE_PENDING, date=day(2022, 5)
         )
@@ -200,11 +199,11 @@ async def test_checks_guard_the_last_stage_only(tmp_path: Path) -> None:
     assert count == 7
 
 
-async def test_portal_links_are_set_and_removed(tmp_path: Path) -> None:
+async def test_portal_links_are_set_and_removed(integration_database: str) -> None:
     """A link comes back with the resource, an empty one removes it, the same again writes nothing."""
     uri = "https://dichvucong.gov.vn/p/1"
     request = pb.SetPortalLinkRequest(name=NAME, portal=ip.PORTAL_NATIONAL, uri=uri)
-    async with integration_of(tmp_path) as service:
+    async with integration_of(integration_database) as service:
         linked = await service.call("SetPortalLink", request)
         again = await service.call("SetPortalLink", request)
         removed = await service.call("SetPortalLink", pb.SetPortalLinkRequest(name=NAME, portal=ip.PORTAL_NATIONAL))
@@ -216,9 +215,9 @@ async def test_portal_links_are_set_and_removed(tmp_path: Path) -> None:
     assert [event.portal_link_set.link.uri for event in events[3:]] == [uri, ""]
 
 
-async def test_the_journal_is_one_chain_that_names_the_catalog_it_was_decided_on(tmp_path: Path) -> None:
+async def test_the_journal_is_one_chain_that_names_the_catalog_it_was_decided_on(integration_database: str) -> None:
     """Rows count 1, 2, 3 …, each names the digest before it and the catalog's revision, and its digest is that of its bytes."""
-    async with integration_of(tmp_path, slots=3) as service:
+    async with integration_of(integration_database, slots=3) as service:
         await service.advance("bca-001", ip.STAGE_BUILT)
         events = await service.events()
         revisions = (await service.call("GetIntegration", pb.GetIntegrationRequest(name=NAME))).revisions
@@ -234,9 +233,9 @@ async def test_the_journal_is_one_chain_that_names_the_catalog_it_was_decided_on
         assert digest_of(event.SerializeToString(deterministic=True)) == digest
 
 
-async def test_a_restart_keeps_everything(tmp_path: Path) -> None:
+async def test_a_restart_keeps_everything(integration_database: str) -> None:
     """State loaded from the tables, and state folded from the journal, equal the one that was shown."""
-    async with integration_of(tmp_path) as service:
+    async with integration_of(integration_database) as service:
         await service.advance("bca-001", ip.STAGE_BUILT, effective_date=day(2022, 5))
         await service.call(*step("Block", reason="chờ"))
         await service.call(
@@ -253,7 +252,7 @@ async def test_a_restart_keeps_everything(tmp_path: Path) -> None:
     folded = storage.State(shown.head).changed(
         shown.head, shown.checkpoint, usecases.decode(storage.State(shown.head), rows)
     )
-    async with integration_of(tmp_path) as service:
+    async with integration_of(integration_database) as service:
         loaded = service.runtime.live.current
         later = await service.history("bca-001")
 
