@@ -144,7 +144,7 @@ async def running_status(
                 peers.seed(listed, done)
             if prepare:
                 prepare(peers)
-            service = StatusService(Path(folder), peers, **settings)
+            service = StatusService(Path(folder), peers, kind, **settings)
             try:
                 await service.start()
                 yield service, peers
