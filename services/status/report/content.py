@@ -154,13 +154,7 @@ class Report:
         for _, version, reading in self.listed:
             if reading.outcome is Outcome.COMPLETED:
                 cited += [entry for entry in version.provenance if entry.kind == "SOURCE_DOCUMENT"]
-        documents: defaultdict[str, dict[str, None]] = defaultdict(dict)
-        for entry in cited:
-            document, _, passage = entry.citation.partition(": ")
-            documents[document][passage.rstrip(".")] = None
-        return [
-            _cite(document, [passage for passage in passages if passage]) for document, passages in documents.items()
-        ]
+        return cite_documents(cited)
 
     def group_sources(self, by: GroupBy) -> dict[str, list[str]]:
         """Give for each group by its key how its members were put there: kinds of provenance by their short names."""
@@ -279,6 +273,15 @@ def source_kind(provenance: Iterable[Provenance], field: str) -> str:
     """Give where a field's value comes from: its own provenance, else that of all fields; "" where nothing says."""
     kinds = {entry.field: entry.kind for entry in provenance}
     return kinds.get(field) or kinds.get("", "")
+
+
+def cite_documents(cited: Iterable[Provenance]) -> list[str]:
+    """Give the documents that are cited, each with its passages: citations alike before the first colon are joined."""
+    documents: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for entry in cited:
+        document, _, passage = entry.citation.partition(": ")
+        documents[document][passage.rstrip(".")] = None
+    return [_cite(document, [passage for passage in passages if passage]) for document, passages in documents.items()]
 
 
 def _cite(document: str, passages: list[str]) -> str:

@@ -21,6 +21,7 @@ from services.status.domain import (
     Stage,
 )
 from services.status.forecast import Forecast, ForecastState
+from services.status.report import cite_documents
 from services.status.storage import State
 from services.status.web.asked import Asked
 from services.status.web.desk import Desk, data_reference
@@ -143,7 +144,7 @@ def _view(desk: Desk, state: State, ask: Asked, words: Words) -> View:
         _stages(total, words),
         tuple(table_of(by, day, version, total, rows, words) for by in (GroupBy.FIELD, GroupBy.AGENCY)),
         passed,
-        _citations(version),
+        tuple(cite_documents(entry for entry in version.provenance if entry.kind == "SOURCE_DOCUMENT")),
     )
 
 
@@ -250,8 +251,3 @@ def _silent(total: Counts, selected: int, words: Words) -> str:
     if silent == selected:
         return words("screen.catalog.selected_only") if silent else ""
     return words("page.by_stage_not_reported", number=words.number(silent))
-
-
-def _citations(version: ProgrammeVersion) -> tuple[str, ...]:
-    cited = (entry.citation for entry in version.provenance if entry.kind != "INFERRED" and entry.citation)
-    return tuple(dict.fromkeys(cited))

@@ -9,7 +9,7 @@ from typing import Any
 from services.common.errors import Reason, Refusal
 from services.common.figures import NOTHING
 from services.common.text import sort_key
-from services.status.domain import EVERYTHING, Condition, Outcome, Stage
+from services.status.domain import EVERYTHING, Condition, Stage
 from services.status.storage import State
 from services.status.web import listing
 from services.status.web.asked import Asked
@@ -33,7 +33,6 @@ class Line:
     field: str
     agency: str
     stage: str
-    only_selected: bool
     outcome: str
     outcome_text: str
     condition: str
@@ -61,6 +60,7 @@ class View:
     last: int
     choices: dict[str, tuple[Choice, ...]]
     narrowed: bool
+    has_agencies: bool
 
 
 def wanted_of(ask: Asked) -> Wanted:
@@ -104,6 +104,7 @@ def _view(desk: Desk, state: State, ask: Asked, words: Words, wanted: Wanted, nu
         last,
         _choices(rows, wanted, day, words),
         wanted.narrowed,
+        any(row.version.agencies for row in rows),
     )
 
 
@@ -118,7 +119,6 @@ def _line(row: Row, day: Day, known_at: Any, words: Words) -> Line:
         version.field or NOTHING,
         version.agency_on(day.day) or NOTHING,
         words.stage(reading.stage),
-        reading.outcome is Outcome.NOT_REPORTED,
         reading.outcome.name.lower(),
         words.outcome(reading.outcome),
         "" if reading.condition is Condition.ACTIVE else words(f"condition.{reading.condition.name}"),
