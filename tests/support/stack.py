@@ -78,6 +78,7 @@ class Stack:
             "TIENDO_COMPARE_SECONDS": "1",
             "TIENDO_STATUS_CALENDAR_SECONDS": "0.2",
             "TIENDO_TRACE_RATIO": "0",
+            "TIENDO_STATUS_WEB_PORT": "",
             # No test asks a portal that it did not start itself.
             "TIENDO_INTEGRATION_PORTAL_CHECK_SECONDS": "0",
         }

@@ -254,13 +254,22 @@ def count_groups(
     where a service is in as many groups as it has levels. Raises Refusal like `count`.
     """
     version = programme.as_known(known_at)
+    entries = _listed(programme.id, services, as_of, known_at, version.first_day(), wanted)
+    counted = ((service, reading) for _, service, reading, _ in entries)
+    return divide(counted, as_of, by, planned=None if wanted else version.planned)
+
+
+def divide(
+    entries: Iterable[tuple[ServiceVersion, Reading]], as_of: date, by: GroupBy, *, planned: int | None
+) -> tuple[Group, ...]:
+    """Divide services that were listed as of a day, as `count_groups` does; `planned` is the plan they are all of."""
     groups: defaultdict[str, Counter[Reading]] = defaultdict(Counter)
     number = 0
-    for _, service, reading, _ in _listed(programme.id, services, as_of, known_at, version.first_day(), wanted):
+    for service, reading in entries:
         number += 1
         for key in _keys(by, service, reading, as_of):
             groups[key][reading] += 1
-    not_known = counts_of(groups.pop("", Counter()), 0 if wanted else version.planned - number)
+    not_known = counts_of(groups.pop("", Counter()), 0 if planned is None else planned - number)
     ordered = sorted(groups, key=lambda key: (Stage[key] if by is GroupBy.STAGE else sort_key(key), key))
     known = [Group(key, not_known=False, counts=counts_of(groups[key])) for key in ordered]
     return (*known, Group("", not_known=True, counts=not_known)) if not_known.planned else tuple(known)
