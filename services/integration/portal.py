@@ -50,10 +50,14 @@ _DETAILS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Detail], ..
     (aiohttp.ClientSSLError, Detail.NOT_SECURE),
     (aiohttp.ClientConnectorError, Detail.NOT_ACCEPTED),
     (aiohttp.TooManyRedirects, Detail.TOO_MANY_REDIRECTS),
-    ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), Detail.NO_WEB_ADDRESS),
+    # A name that cannot be one is a bare UnicodeError.
+    ((ValueError, aiohttp.NonHttpUrlClientError), Detail.NO_WEB_ADDRESS),
     ((aiohttp.ClientConnectionError, aiohttp.ClientPayloadError), Detail.BROKEN_OFF),
     (aiohttp.ClientError, Detail.NOT_HTTP),
+    # uvloop raises RuntimeError where others raise OSError.
+    ((OSError, RuntimeError), Detail.NOT_ACCEPTED),
 )
+_FAILURES = (TimeoutError, aiohttp.ClientError, ValueError, OSError, RuntimeError)
 
 
 def is_public(address: str) -> bool:
@@ -137,7 +141,7 @@ class Portals:
                 left = _MOST_BYTES
                 while left and (piece := await response.content.read(left)):
                     left -= len(piece)
-        except (TimeoutError, aiohttp.ClientError) as failure:
+        except _FAILURES as failure:
             return status, _detail(failure)
         return status, "" if 200 <= status < 300 else f"HTTP {status}"
 

@@ -1,12 +1,17 @@
 """What a portal answers, from its own web server to whoever watches progress."""
 
 import asyncio
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from services.cli.main import app
+from services.common.figures import instant
 from tests.support.stack import Stack, running_stack
 from tests.support.watchers import Watcher
 from tests.support.web import running_web
@@ -39,6 +44,17 @@ async def completion(stack: Stack, revision: str) -> Any:
     return (await stack.status_stub.GetCompletion(request, timeout=10)).total
 
 
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine of another time zone: moments are shown in Vietnam's all the same."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("elsewhere")
 async def test_a_portal_that_goes_and_comes_back_is_told() -> None:
     """A link is asked by itself soon after it was set; its portal is stopped, and started: a watcher hears of both."""
     settings = {
@@ -64,6 +80,7 @@ async def test_a_portal_that_goes_and_comes_back_is_told() -> None:
         total = await completion(stack, back.revision)
         await watcher.stop()
         listed = await tiendo(stack, "integration", "portal-checks", "bca-001", "--lang", "en")
+        as_json = await tiendo(stack, "integration", "portal-checks", "bca-001", "--json")
         kept = await checks(stack)
         integration_log = stack.log("integration")
 
@@ -90,5 +107,12 @@ async def test_a_portal_that_goes_and_comes_back_is_told() -> None:
     assert unreachable.cause.startswith("integration/")
     assert (total.completed, total.not_reported) == (11, 216)
     assert [each.answer for each in kept] == [1, 2, 1]
+    assert [each["answer"] for each in json.loads("\n".join(as_json[1]))["checks"]] == [
+        "PORTAL_ANSWER_REACHABLE",
+        "PORTAL_ANSWER_UNREACHABLE",
+        "PORTAL_ANSWER_REACHABLE",
+    ]
+    assert [line[:16] for line in listed[1][1:]] == [instant(each.check_time.ToDatetime(tzinfo=UTC)) for each in kept]
+    assert shown[1][-1].endswith(instant(back.integration.update_time.ToDatetime(tzinfo=UTC)))
     assert "publishing failed" not in integration_log
     assert len(listed[1]) == 4

@@ -70,6 +70,18 @@ async def test_nobody_there() -> None:
     assert unknown[1] in {Detail.NAME_UNKNOWN, Detail.NAMES_AWAY}  # a machine without names to ask cannot know
 
 
+@pytest.mark.parametrize(
+    "host", ["a..b", f"{'a' * 64}.vn", "xn--", "đăng-ký..vn", "1.2.3.4.5", "[fe80::1%25lo]", "%00"]
+)
+async def test_a_host_that_cannot_be_one_is_told_too(web: Web, host: str) -> None:
+    """In a link or in a redirect, what can be recorded can be asked: it is an answer, no fault of ours."""
+    status, detail = await found(f"http://{host}/")
+    redirected = await found(web.uri(f"/to?uri=http://{host}/"))
+
+    assert (status, redirected[0]) == (0, 0)
+    assert {detail, redirected[1]} <= set(Detail)
+
+
 async def test_a_certificate_must_be_one_that_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of an authority that nobody knows is not accepted; the same one is, once the authority is trusted."""
     authority = trustme.CA()
@@ -178,9 +190,13 @@ async def test_at_most_four_are_asked_at_once_and_one_a_host(web: Web) -> None:
 
 
 async def test_a_host_is_asked_one_link_at_a_time(web: Web) -> None:
-    """Three links of one host wait for one another."""
+    """Three links of one host wait for one another, and another host waits for none of them."""
     portals = Portals(may_ask=anywhere, sleep=no_wait)
+    asking = [asyncio.create_task(portals.ask(web.uri("/held"))) for _ in range(3)]
+    other = [await portals.ask(web.uri("/page", "127.0.0.2")) for _ in range(3)]
+    meanwhile = web.asked.count("/held")
     web.gate.set()
-    await asyncio.gather(*(portals.ask(web.uri("/held")) for _ in range(3)))
+    await asyncio.gather(*asking)
 
-    assert (web.most_at_once, len(web.asked)) == (1, 3)
+    assert {answer.answer for answer in other} == {PortalAnswer.REACHABLE}
+    assert (meanwhile, web.asked.count("/held")) == (1, 3)

@@ -131,6 +131,23 @@ async def test_another_replica_and_a_restart_show_the_same(tmp_path: Path) -> No
     assert followed == shown
 
 
+async def test_services_are_found_by_what_their_portals_answered(linked: Linked) -> None:
+    """A filter names a portal and its last answer; a link that was never asked matches neither."""
+    await linked.link("/page")
+    await linked.link("/status/404", ip.PORTAL_NATIONAL)
+
+    async def listed(condition: str) -> int:
+        request = pb.ListIntegrationsRequest(filter=f'portal = "{condition}"')
+        return int((await linked.service.call("ListIntegrations", request)).total_size)
+
+    conditions = ("MINISTRY:REACHABLE", "NATIONAL:UNREACHABLE", "MINISTRY:UNREACHABLE", "NATIONAL:REACHABLE")
+    before = [await listed(condition) for condition in conditions]
+    await linked.check()
+
+    assert before == [0, 0, 0, 0]
+    assert [await listed(condition) for condition in conditions] == [1, 1, 0, 0]
+
+
 async def test_a_changed_link_drops_its_answer(linked: Linked) -> None:
     """The integration shows no answer for the new link, nor for none; what was found of the old one stays listed."""
     await linked.link("/page")
@@ -170,7 +187,7 @@ async def test_the_same_request_asks_no_portal_twice(linked: Linked) -> None:
     """Its reply comes again, whatever the portal would answer now; the id with other content is refused."""
     await linked.link("/page")
     first = await linked.check(request_id="check/1")
-    await linked.web.stop()
+    linked.web.statuses = [404] * 3
     again = await linked.check(request_id="check/1")
     other = await refused(linked.check(request_id="check/1", portal=ip.PORTAL_MINISTRY))
 
@@ -265,6 +282,21 @@ async def test_the_clock_asks_what_is_due(linked: Linked) -> None:
     assert {(check.portal, check.answer, check.actor) for check in kept.checks} == {(1, UP, ACTOR), (2, DOWN, ACTOR)}
     assert (len(kept.checks), sorted(asked)) == (2, ["/page"] + ["/status/404"] * 3)
     assert linked.web.asked[len(asked) :] == ["/hops/1", "/page"]
+
+
+async def test_a_link_that_is_being_asked_is_not_asked_again(linked: Linked) -> None:
+    """A portal that takes its time is asked once, however often the clock looks meanwhile."""
+    await linked.link("/held")
+    clock = await clock_of(linked)
+    async with asyncio.TaskGroup() as tasks:
+        await clock.look(tasks)
+        async with asyncio.timeout(10):
+            while not linked.web.present:
+                await asyncio.sleep(0)
+        await clock.look(tasks)
+        linked.web.gate.set()
+
+    assert linked.web.asked == ["/held"]
 
 
 async def test_only_the_holder_of_the_lease_asks(linked: Linked) -> None:

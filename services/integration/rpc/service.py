@@ -245,5 +245,9 @@ _FIELDS: dict[str, FilterField[Entry]] = {
         lambda entry: [f"{check.check.name}:{check.state.name}" for check in entry.integration.checks],
         values=frozenset(f"{check.name}:{state.name}" for check in domain.Check for state in domain.CheckState),
     ),
+    "portal": FilterField(
+        lambda entry: [f"{check.portal.name}:{check.answer.name}" for check in entry.integration.portal_checks],
+        values=frozenset(f"{portal.name}:{answer.name}" for portal in domain.Portal for answer in domain.PortalAnswer),
+    ),
     "text": FilterField(lambda entry: [entry.haystack], fold=True, words=True),
 }

@@ -102,8 +102,8 @@ class ListIntegrationsRequest(_message.Message):
     """From the page before; the other fields must be the same."""
     filter: _builtins.str
     """Conditions joined by AND, OR, NOT and parentheses, for example `stage = BUILT AND condition = BLOCKED`. Fields: stage,
-    condition, naming, check (for example `check = "PAYMENT:FAILED"`), text (each word begins a word of its name, id or alias).
-    At most 2,000 characters. Values compare ignoring case, text accents too.
+    condition, naming, check (for example `check = "PAYMENT:FAILED"`), portal (what it answered last, for example
+    `portal = "NATIONAL:UNREACHABLE"`), text (each word begins a word of its name, id or alias). At most 2,000 characters. Values compare ignoring case, text accents too.
     """
     order_by: _builtins.str
     """Comma-separated, each with an optional ` desc`: name (the default), stage, update_time, display_name. Ties by name."""
