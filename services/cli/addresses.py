@@ -5,14 +5,18 @@ Invariant: a port that was set moves the address callers use along with it, and 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import SettingsConfigDict
 
+from services.cli.ports import find_free
 from services.common.config import SERVICES, ServiceSettings, Settings, SettingsError, explain
 
 DEFAULT_PORTS = {"catalog": 7101, "integration": 7102, "status": 7103}
+DEFAULT_WEB_PORT = 7100
 DEFAULT_NATS_URL = "nats://127.0.0.1:7104"
+WEB_SETTING = "TIENDO_STATUS_WEB_PORT"
 _DEFAULT_NATS_PORT = 4222
 
 
@@ -29,9 +33,13 @@ class IntegrationPort(ServiceSettings):
 
 
 class StatusPort(ServiceSettings):
-    """The same of status."""
+    """The same of status, and where its pages are."""
 
     model_config = SettingsConfigDict(env_prefix="TIENDO_STATUS_", frozen=True)
+
+    web_port: Annotated[int | None, BeforeValidator(lambda given: None if given == "" else given)] = Field(
+        default=DEFAULT_WEB_PORT, ge=0, le=65535, description="Port of the pages for people; empty: none."
+    )
 
 
 OWN: Mapping[str, type[ServiceSettings]] = {
@@ -49,14 +57,20 @@ class Addresses:
     ports: Mapping[str, int]
     calls: Mapping[str, str]
     nats_url: str
+    web_port: int | None = None
+    """None: no pages."""
 
     def environ(self) -> dict[str, str]:
         """The settings that make every part agree."""
-        settings = {"TIENDO_NATS_URL": self.nats_url}
+        settings = {"TIENDO_NATS_URL": self.nats_url, WEB_SETTING: "" if self.web_port is None else str(self.web_port)}
         for service in SERVICES:
             settings[f"TIENDO_{service.upper()}_PORT"] = str(self.ports[service])
             settings[f"TIENDO_{service.upper()}_ADDRESS"] = self.calls[service]
         return settings
+
+    def page(self) -> str:
+        """Where the pages are, to call; empty where there are none."""
+        return "" if self.web_port is None else f"http://{calling_host(self.host)}:{self.web_port}"
 
     def nats_servers(self) -> list[tuple[str, int]]:
         """Host and port of each NATS server that is named. Raises SettingsError."""
@@ -97,6 +111,8 @@ class Addresses:
             for service in SERVICES
             if self.calls[service] != f"127.0.0.1:{DEFAULT_PORTS[service]}"
         }
+        if self.web_port not in {None, DEFAULT_WEB_PORT}:
+            needed[WEB_SETTING] = str(self.web_port)
         if self.nats_url != DEFAULT_NATS_URL:
             needed["TIENDO_NATS_URL"] = self.nats_url
         return needed
@@ -129,4 +145,10 @@ def find(settings: Settings, environ: Mapping[str, str]) -> Addresses:
         else:
             ports[service] = DEFAULT_PORTS[service]
         calls[service] = address if f"{prefix}ADDRESS" in environ else f"{host}:{ports[service]}"
-    return Addresses(settings.host, ports, calls, settings.nats_url)
+    return Addresses(settings.host, ports, calls, settings.nats_url, _web_port(settings.host))
+
+
+def _web_port(host: str) -> int | None:
+    # 0 asks for any: one is drawn here, so that all who name the pages agree.
+    port = StatusPort().web_port
+    return find_free(host, ()) if port == 0 else port

@@ -15,7 +15,7 @@ import typer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.cli import pages, streams
-from services.cli.addresses import calling_host
+from services.cli.addresses import WEB_SETTING, StatusPort, calling_host
 from services.cli.client import CallError, Client
 from services.cli.processes import environ_beside, run_all
 from services.cli.session import Session, StopError, command
@@ -71,6 +71,7 @@ def _examine(session: Session) -> Iterator[Finding]:
     yield from broker
     for service in SERVICES:
         yield from _service(session, client, service, health[service], broker_well=broker[0].level == OK)
+    yield from _site(session, settings, status_answers=health["status"] is not None)
     yield from _pages(session, settings, [service for service in SERVICES if health[service] is not None])
     client.close()
 
@@ -173,6 +174,23 @@ def _service(
     if service == "status":
         findings.extend(_freshness(session, client))
     yield from findings or [Finding(OK, service, word("screen.doctor.part_ok"))]
+
+
+def _site(session: Session, settings: Settings, *, status_answers: bool) -> Iterator[Finding]:
+    """Say whether the pages for people are there; another program on their port keeps status from starting."""
+    word, port = session.word, StatusPort().web_port
+    if not port:
+        return
+    host = settings.address_of("status").rpartition(":")[0]
+    listens, address = _listens(host, str(port)), f"http://{host}:{port}"
+    if status_answers:
+        key = "screen.doctor.site_ok" if listens else "screen.doctor.site_away"
+        text = word(key, address=address, **({} if listens else {"setting": WEB_SETTING}))
+        yield Finding(OK if listens else WARN, word("screen.doctor.site"), text)
+    elif listens:
+        yield Finding(
+            FAIL, word("screen.doctor.port", port=port), word("screen.doctor.port_taken", setting=WEB_SETTING)
+        )
 
 
 def _pages(session: Session, settings: Settings, answering: list[str]) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from services.cli.session import UsageProblemError
 from services.common.dates import parse_date as parse_typed_date
 from services.common.errors import Refusal
 from services.common.figures import NOTHING, VIETNAM, number, partial_date, percent, slot_name, when
-from services.common.words import Lang, keys, word
+from services.common.words import Lang, reworded, word
 from tiendo.catalog.v1 import service_pb2
 from tiendo.common.v1 import date_pb2, provenance_pb2
 from tiendo.integration.v1 import integration_pb2, transition_pb2
@@ -195,8 +195,7 @@ def answer_text(check: integration_pb2.PortalCheck, lang: Lang) -> str:
 
 def detail_text(detail: str, lang: Lang) -> str:
     """Put the service's English words about an unreachable portal into the reader's language, where they are known."""
-    known = (key for key in keys() if key.startswith("portal_detail.") and word(key, Lang.EN) == detail)
-    return next((word(key, lang) for key in known), detail)
+    return reworded("portal_detail", detail, lang)
 
 
 def or_nothing(text: str) -> str:

@@ -51,6 +51,7 @@ def show(
     ports = {service: str(port) for service, port in addresses.ports.items()}
     lines = [
         figure,
+        *([word("screen.up.page", lang, address=addresses.page())] if addresses.page() else []),
         word("screen.up.grpc", lang, host=addresses.host, **ports),
         word("screen.up.nats", lang, address=addresses.nats_url),
     ]

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from services.cli import pages, panel, running, seeding
-from services.cli.addresses import Addresses, calling_host, find
+from services.cli.addresses import WEB_SETTING, Addresses, calling_host, find
 from services.cli.children import Child, Children, EndedError
 from services.cli.client import Client
 from services.cli.engines import ENGINES, Engine
@@ -97,6 +97,8 @@ def _stop(children: Children) -> None:
 def _check_ports(session: Session, addresses: Addresses, shape: Engine, page_ports: Mapping[str, int]) -> None:
     wanted = [(addresses.host, addresses.ports[service], f"TIENDO_{service.upper()}_PORT") for service in SERVICES]
     wanted += [(addresses.host, port, pages.setting(name)) for name, port in page_ports.items()]
+    if addresses.web_port is not None:
+        wanted.append((addresses.host, addresses.web_port, WEB_SETTING))
     wanted += [(host, port, "TIENDO_NATS_URL") for host, port in shape.servers]
     taken = False
     for host, port, setting in wanted:
@@ -119,7 +121,7 @@ def _show(session: Session, addresses: Addresses, shape: Engine) -> None:
     finally:
         client.close()
     if session.as_json:
-        shown = {"figure": line, "grpc": dict(addresses.calls), "nats": addresses.nats_url}
+        shown = {"figure": line, "grpc": dict(addresses.calls), "nats": addresses.nats_url, "page": addresses.page()}
         session.show_json(shown | {"engine": shape.name, "data": str(shape.folder)})
         return
     panel.show(session.console, line, addresses, panel.program(panel.own_script()), session.lang, engine=shape.name)

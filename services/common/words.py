@@ -49,6 +49,12 @@ def values_of(key: str) -> frozenset[str]:
     return _names(_table()[key][Lang.EN])
 
 
+def reworded(section: str, english: str, lang: Lang) -> str:
+    """Put a text that a service gives in English into the reader's language; one that no key of the section has stays."""
+    known = (key for key in _table() if key.startswith(f"{section}.") and word(key, Lang.EN) == english)
+    return next((word(key, lang) for key in known), english)
+
+
 def word_error(reason: str, lang: Lang, metadata: Mapping[str, str] | None = None, field: str = "") -> str:
     """Word a refusal in a sentence: which field (when one is to blame), what is wrong, what helps.
 

@@ -4,18 +4,20 @@ Invariant: the only module that knows all the others; nothing is opened before `
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 from services.common.config import Settings
 from services.common.journal import utc_now
 from services.common.peer import Peer
 from services.common.runtime import Runtime
-from services.status import consumers, metrics, storage, usecases, wire
+from services.status import consumers, metrics, storage, usecases, web, wire
 from services.status.clock import Clock
 from services.status.config import StatusSettings
 from services.status.consumers import Feeds
-from services.status.report import Desk
+from services.status.report import Desk as Reports
 from services.status.rpc import Rpc
 from services.status.storage import State, StatusWork
 from services.status.watch import JOURNAL, Watches
@@ -61,7 +63,7 @@ def build(
         source: Peer(shared.address_of(source), service) for source, service in consumers.SERVICES.items()
     }
     rpc.allowed_days = own.allowed_days
-    rpc.desk = Desk()
+    rpc.desk = Reports()
     rpc.feeds = Feeds(runtime, peers, shared).all
     rpc.watches = Watches(
         runtime.live,
@@ -74,13 +76,40 @@ def build(
     return runtime, rpc, peers
 
 
+def website(runtime: Runtime[State, StatusWork], rpc: Rpc, shared: Settings, own: StatusSettings) -> web.Website | None:
+    """Wire the pages; None where none are wanted."""
+    if own.web_port is None:
+        return None
+    desk = web.Desk(
+        live=runtime.live,
+        watches=rpc.watches,
+        find_progress=partial(usecases.find_progress, runtime.engine),
+        feeds=rpc.feeds,
+        clock=runtime.clock,
+        default_programme=shared.default_programme,
+        stopping=runtime.stopping,
+        allowed_days=own.allowed_days,
+        reports=rpc.desk,
+    )
+    return web.Website(web.build_app(desk), shared.host, own.web_port, reuse_port=shared.reuse_port)
+
+
 async def serve(shared: Settings, own: StatusSettings, stopping: asyncio.Event) -> None:
     """Serve until `stopping` is set. Raises SchemaError, PortTakenError."""
     runtime, rpc, peers = build(shared, own)
+    site = website(runtime, rpc, shared, own)
+    jobs: list[Coroutine[Any, Any, None]] = []
     try:
+        if site:
+            site.listen()
         feeds = list(rpc.feeds.values())
         clock = Clock(runtime, feeds, own.allowed_days, own.calendar_seconds)
-        await runtime.serve(stopping, descriptor=DESCRIPTOR, rpc=rpc, feeds=feeds, jobs=[clock.run()])
+        jobs = [clock.run(), *([site.run(runtime.stopping)] if site else [])]
+        await runtime.serve(stopping, descriptor=DESCRIPTOR, rpc=rpc, feeds=feeds, jobs=jobs)
     finally:
+        for job in jobs:
+            job.close()
+        if site:
+            site.close()
         for peer in peers.values():
             await peer.close()

@@ -5,8 +5,9 @@ Invariant: every value is checked before anything starts.
 
 from collections.abc import Mapping
 from functools import cached_property
+from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.common.config import ServiceSettings
@@ -22,6 +23,9 @@ class StatusSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="TIENDO_STATUS_", frozen=True)
 
     port: int = Field(default=7103, ge=0, le=65535, description="Port of its gRPC endpoint.")
+    web_port: Annotated[int | None, BeforeValidator(lambda given: None if given == "" else given)] = Field(
+        default=7100, ge=0, le=65535, description="Port of its pages for people; 0: any free one, empty: none."
+    )
     stalled_days: str = Field(
         default="",
         description="After how many days without a step a service counts as stalled, by stage, for example "

@@ -29,6 +29,20 @@ def test_port_moves_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
     assert addresses.assignments() == {"TIENDO_STATUS_ADDRESS": "127.0.0.1:8103"}
 
 
+def test_the_pages_have_a_port_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everyone is told of the pages' port: the service that serves them, the panel, a command that needs it."""
+    monkeypatch.delenv("TIENDO_STATUS_WEB_PORT", raising=False)
+    usual = find(Settings(), {})
+    monkeypatch.setenv("TIENDO_STATUS_WEB_PORT", "8100")
+    moved = find(Settings(host="0.0.0.0"), {})
+    monkeypatch.setenv("TIENDO_STATUS_WEB_PORT", "")
+    none = find(Settings(), {})
+
+    assert (usual.page(), usual.environ()["TIENDO_STATUS_WEB_PORT"]) == ("http://127.0.0.1:7100", "7100")
+    assert (moved.page(), moved.assignments()) == ("http://127.0.0.1:8100", {"TIENDO_STATUS_WEB_PORT": "8100"})
+    assert (none.page(), none.environ()["TIENDO_STATUS_WEB_PORT"]) == ("", "")
+
+
 def test_address_moves_the_port() -> None:
     """An address that was set is where the service listens."""
     addresses = find(Settings(catalog_address="127.0.0.1:9001"), {"TIENDO_CATALOG_ADDRESS": "127.0.0.1:9001"})

@@ -134,7 +134,7 @@ def test_up_refuses_a_taken_port_and_names_the_setting(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         environ = {"TIENDO_DATA_DIR": str(tmp_path), "TIENDO_CATALOG_PORT": str(port), "LC_ALL": "C"}
         environ |= {"TIENDO_INTEGRATION_PORT": str(free_port()), "TIENDO_STATUS_PORT": str(free_port())}
-        environ |= {"TIENDO_NATS_URL": f"nats://127.0.0.1:{free_port()}"}
+        environ |= {"TIENDO_NATS_URL": f"nats://127.0.0.1:{free_port()}", "TIENDO_STATUS_WEB_PORT": ""}
         code, _, said = run("up", environ=environ)
 
     assert code == 1

@@ -65,7 +65,7 @@ def run_doctor(**settings: str) -> tuple[int, str]:
     """Run the doctor where no service is, unless told otherwise."""
     nowhere = f"127.0.0.1:{free_port()}"
     environ = {f"TIENDO_{name}_ADDRESS": nowhere for name in ("CATALOG", "INTEGRATION", "STATUS")}
-    environ |= {"TIENDO_NATS_URL": f"nats://{nowhere}", "LC_ALL": "C", **settings}
+    environ |= {"TIENDO_NATS_URL": f"nats://{nowhere}", "TIENDO_STATUS_WEB_PORT": "", "LC_ALL": "C", **settings}
     result = CliRunner().invoke(app, ["doctor"], env=environ)
     return result.exit_code, result.stdout
 
@@ -98,6 +98,17 @@ def test_port_of_another_program_names_the_setting() -> None:
     assert code == 1
     assert f"port {port}" in said
     assert "taken by another program; stop it or set TIENDO_STATUS_PORT" in said
+
+
+def test_port_of_the_pages_taken_names_its_setting() -> None:
+    """Status does not start where its pages' port is another program's: the doctor says which setting helps."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        code, said = run_doctor(TIENDO_STATUS_WEB_PORT=str(port))
+
+    assert code == 1
+    assert f"port {port}" in said
+    assert "taken by another program; stop it or set TIENDO_STATUS_WEB_PORT" in said
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ DEFAULT = Addresses(
     {"catalog": 7101, "integration": 7102, "status": 7103},
     {"catalog": "127.0.0.1:7101", "integration": "127.0.0.1:7102", "status": "127.0.0.1:7103"},
     "nats://127.0.0.1:7104",
+    7100,
 )
 FIGURE = "11 / 227 completed (4.85 %), 216 not reported, as of 09/2022"
 
@@ -54,7 +55,7 @@ def test_moved_ports_come_along(tmp_path: Path) -> None:
 
 
 def test_panel_as_agreed() -> None:
-    """With the defaults the panel looks as agreed, the page's line apart."""
+    """With the defaults the panel looks as agreed."""
     console = Console(width=80, record=True, file=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
     panel.show(console, FIGURE, DEFAULT, "tiendo", Lang.EN)
     lines = [line.strip("│╭╰─╮╯ ") for line in console.export_text().splitlines()]
@@ -63,6 +64,7 @@ def test_panel_as_agreed() -> None:
     assert lines == [
         "Tiendo",
         FIGURE,
+        "Page    http://127.0.0.1:7100   Tiếng Việt · English",
         "gRPC    127.0.0.1  catalog 7101 · integration 7102 · status 7103",
         "NATS    nats://127.0.0.1:7104",
         "In a second terminal:",
@@ -99,4 +101,4 @@ def test_the_panel_says_what_runs_as_in_production(lang: Lang, line: str) -> Non
     lines = [text.strip("│ ") for text in console.export_text().splitlines()]
     console.file.close()
 
-    assert lines[4] == line
+    assert lines[5] == line

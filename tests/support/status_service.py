@@ -31,7 +31,14 @@ class StatusService:
     """One status service; can be stopped and started again on its database."""
 
     def __init__(
-        self, folder: Path, peers: Peers, kind: str = "sqlite", *, calendar_seconds: float = 0, **settings: Any
+        self,
+        folder: Path,
+        peers: Peers,
+        kind: str = "sqlite",
+        *,
+        calendar_seconds: float = 0,
+        web_port: int | None = None,
+        **settings: Any,
     ) -> None:
         """What the clock makes is left out unless `calendar_seconds` says how often to look for it."""
         self.peers = peers
@@ -48,7 +55,11 @@ class StatusService:
         self.shared = Settings(**(shared | settings))
         self.url = new_database(kind, folder)
         self.own = StatusSettings(
-            port=free_port(), metrics_port=free_port(), database_url=self.url, calendar_seconds=calendar_seconds
+            port=free_port(),
+            metrics_port=free_port(),
+            calendar_seconds=calendar_seconds,
+            web_port=web_port,
+            database_url=self.url,
         )
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -118,13 +129,21 @@ class StatusService:
 
 @asynccontextmanager
 async def running_status(
-    *, kind: str = "sqlite", seeded: bool = False, listed: int = 227, done: int = 11, **settings: Any
+    *,
+    kind: str = "sqlite",
+    seeded: bool = False,
+    listed: int = 227,
+    done: int = 11,
+    prepare: Callable[[Peers], None] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[tuple[StatusService, Peers]]:
-    """Start status, on a database of that engine, on sources of its own, and end both after use."""
+    """Start status, on a database of that engine and on sources that `prepare` may fill, and end both after use."""
     with tempfile.TemporaryDirectory(prefix="tiendo-status-", ignore_cleanup_errors=True) as folder:
         async with running_peers() as peers:
             if seeded:
                 peers.seed(listed, done)
+            if prepare:
+                prepare(peers)
             service = StatusService(Path(folder), peers, kind, **settings)
             try:
                 await service.start()

@@ -17,11 +17,12 @@ class Up:
     def __init__(self, folder: Path, *arguments: str) -> None:
         """`arguments` follow `tiendo up`."""
         self.folder, self._arguments = folder, arguments
-        self.nats_port = free_port()
+        self.nats_port, self.web_port = free_port(), free_port()
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("TIENDO_")}
         self.environ |= {
             "TIENDO_DATA_DIR": str(folder / ".tiendo"),
             "TIENDO_NATS_URL": f"nats://127.0.0.1:{self.nats_port}",
+            "TIENDO_STATUS_WEB_PORT": str(self.web_port),
             "LANG": "C.UTF-8",
             "COLUMNS": "400",  # the addresses make the commands long
         }
@@ -57,6 +58,16 @@ class Up:
         self.process.wait()
         assert self.process.stdout
         self.process.stdout.close()
+
+    @property
+    def page_url(self) -> str:
+        """Where the pages are."""
+        return f"http://127.0.0.1:{self.web_port}"
+
+    def collect(self) -> None:
+        """Take note that it ended by itself."""
+        assert self.process
+        self.process.communicate(timeout=15)
 
     def parts(self) -> dict[int, str]:
         """The processes that it started, with their command lines."""

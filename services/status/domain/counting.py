@@ -94,7 +94,7 @@ _UNREPORTED = Reading(Outcome.NOT_REPORTED, *BEGINNING)
 def _read(
     history: ServiceHistory, day: date, known_at: datetime, start: date | None
 ) -> tuple[Reading, PartialDate | None]:
-    """Give the reading, and the latest date among the steps that are certain on the day."""
+    """Give the reading, and the latest date among the steps and checks that are certain on the day."""
     chain = history.chain_at(known_at)
     if not chain and not history.check_reports:
         return _UNREPORTED, None
@@ -103,6 +103,7 @@ def _read(
     while possible < len(chain) and chain[possible].effective.possible_from(start) <= day:
         possible += 1
     through = chain[certain - 1].through if certain else None
+    checked = history.checked_through(day, known_at) if history.check_reports else None
     stage, condition = chain[certain - 1].state if certain else BEGINNING
     readings = {(stage, condition) == COMPLETED}
     readings.update(link.state == COMPLETED for link in chain[certain:possible])
@@ -112,11 +113,11 @@ def _read(
         outcome = Outcome.UNCERTAIN
     elif condition in _BY_CONDITION:
         outcome = _BY_CONDITION[condition]
-    elif certain or history.checks_on(day, known_at):
+    elif certain or checked:
         outcome = Outcome.IN_PROGRESS
     else:
         outcome = Outcome.NOT_REPORTED
-    return Reading(outcome, stage, condition), through
+    return Reading(outcome, stage, condition), latest_date(through, checked)
 
 
 def read(history: ServiceHistory, day: date, known_at: datetime, start: date | None) -> Reading:
@@ -253,13 +254,22 @@ def count_groups(
     where a service is in as many groups as it has levels. Raises Refusal like `count`.
     """
     version = programme.as_known(known_at)
+    entries = _listed(programme.id, services, as_of, known_at, version.first_day(), wanted)
+    counted = ((service, reading) for _, service, reading, _ in entries)
+    return divide(counted, as_of, by, planned=None if wanted else version.planned)
+
+
+def divide(
+    entries: Iterable[tuple[ServiceVersion, Reading]], as_of: date, by: GroupBy, *, planned: int | None
+) -> tuple[Group, ...]:
+    """Divide services that were listed as of a day, as `count_groups` does; `planned` is the plan they are all of."""
     groups: defaultdict[str, Counter[Reading]] = defaultdict(Counter)
     number = 0
-    for _, service, reading, _ in _listed(programme.id, services, as_of, known_at, version.first_day(), wanted):
+    for service, reading in entries:
         number += 1
         for key in _keys(by, service, reading, as_of):
             groups[key][reading] += 1
-    not_known = counts_of(groups.pop("", Counter()), 0 if wanted else version.planned - number)
+    not_known = counts_of(groups.pop("", Counter()), 0 if planned is None else planned - number)
     ordered = sorted(groups, key=lambda key: (Stage[key] if by is GroupBy.STAGE else sort_key(key), key))
     known = [Group(key, not_known=False, counts=counts_of(groups[key])) for key in ordered]
     return (*known, Group("", not_known=True, counts=not_known)) if not_known.planned else tuple(known)

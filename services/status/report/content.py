@@ -108,12 +108,7 @@ class Report:
         for _, version, reading in self.listed:
             if reading.outcome is Outcome.COMPLETED:
                 cited += [entry for entry in version.provenance if entry.kind == "SOURCE_DOCUMENT"]
-        documents: defaultdict[str, dict[str, None]] = defaultdict(dict)
-        for entry in cited:
-            document, _, passage = entry.citation.partition(": ")
-            documents[document][passage.rstrip(".")] = None
-        given = [_cite(document, [*filter(None, passages)]) for document, passages in documents.items()]
-        return given if len(given) <= _MOST_SOURCES else [*given[:_MOST_SOURCES], "…"]
+        return cite_documents(cited)
 
     def group_sources(self, by: GroupBy) -> dict[str, list[str]]:
         """Give for each group by its key how its members were put there: kinds of provenance by their short names."""
@@ -171,6 +166,16 @@ def source_kind(provenance: Iterable[Provenance], field: str) -> str:
     """Give where a field's value comes from: its own provenance, else that of all fields; "" where nothing says."""
     kinds = {entry.field: entry.kind for entry in provenance}
     return kinds.get(field) or kinds.get("", "")
+
+
+def cite_documents(cited: Iterable[Provenance]) -> list[str]:
+    """Give the documents that are cited, each with its passages: citations alike before the first colon are joined."""
+    documents: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for entry in cited:
+        document, _, passage = entry.citation.partition(": ")
+        documents[document][passage.rstrip(".")] = None
+    given = [_cite(document, [*filter(None, passages)]) for document, passages in documents.items()]
+    return given if len(given) <= _MOST_SOURCES else [*given[:_MOST_SOURCES], "…"]
 
 
 def _cite(document: str, passages: list[str]) -> str:
