@@ -15,7 +15,7 @@ from google.protobuf import json_format
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from services.cli.catalog import ProgrammeOption, RequestOption, app
+from services.cli.catalog import RequestOption, app
 from services.cli.client import REFUSED, new_request_id, read_error
 from services.cli.lists import (
     AcceptOption,
@@ -26,6 +26,7 @@ from services.cli.lists import (
     Match,
     RowsOption,
     SheetOption,
+    TargetOption,
     brief,
     column_map,
     matches,
@@ -73,7 +74,7 @@ _CHANGES = {"CREATED", "NAMED", "CHANGED"}
 def import_list(
     session: Session,
     file: FileArgument,
-    programme: ProgrammeOption = "",
+    programme: TargetOption = "",
     register: Annotated[bool, typer.Option("--register", help="A register that belongs to no programme.")] = False,
     dry_run: DryRunOption = False,
     headings: MapOption = None,
@@ -113,7 +114,9 @@ def import_list(
     if suggest:
         _write_suggestions(Path(suggest), rows)
     if session.as_json:
-        printed = [json_format.MessageToDict(each) for each in (summary, *rows)]
+        printed = [
+            json_format.MessageToDict(each, always_print_fields_with_no_presence=True) for each in (summary, *rows)
+        ]
         session.show_json({"summary": printed[0], "rows": printed[1:]})
     else:
         _show(session, path.name, rows, summary, dry_run=dry_run, limit=limit, suggest=suggest)

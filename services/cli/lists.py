@@ -18,6 +18,7 @@ from services.common.sheets import UNUSED, Column, Columns, Skipped, read_list
 from services.common.words import word_error
 
 FileArgument = Annotated[str, typer.Argument(metavar="FILE", help="XLSX, XLS, ODS, CSV or JSON.")]
+TargetOption = Annotated[str, typer.Option("--programme", help="Its id; default: the installation's.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only tell what would happen.")]
 MapOption = Annotated[
     list[str] | None,

@@ -12,7 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from services.cli.catalog import ProgrammeOption
 from services.cli.client import REFUSED, RefusedError, pages
 from services.cli.lists import (
     AcceptOption,
@@ -23,6 +22,7 @@ from services.cli.lists import (
     Match,
     RowsOption,
     SheetOption,
+    TargetOption,
     brief,
     column_map,
     matches,
@@ -72,7 +72,7 @@ class _List:
 def import_progress(
     session: Session,
     file: FileArgument,
-    programme: ProgrammeOption = "",
+    programme: TargetOption = "",
     dry_run: DryRunOption = False,
     headings: MapOption = None,
     sheet: SheetOption = "",

@@ -47,12 +47,17 @@ async def test_a_register_is_imported_in_one_command(stack: Stack, tmp_path: Pat
     code, said = await tiendo(
         stack, "catalog", "import", str(ministry_export(tmp_path / "danh-muc.xlsx")), "--register"
     )
+    _, again = await tiendo(
+        stack, "catalog", "import", str(tmp_path / "danh-muc.xlsx"), "--register", "--dry-run", "--json"
+    )
     spoilt = ministry_export(tmp_path / "so.xlsx", codes_as_numbers=True)
     refused, told = await tiendo(stack, "catalog", "import", str(spoilt), "--register", "--limit", "2")
 
     assert (code, said.splitlines()[-1]) == (0, "339 new")
     assert "Mã số → procedure code · Tên → name · Cơ quan thực hiện → agency · Lĩnh vực → field" in said
     assert "Not used: Cơ quan ban hành" in said
+    printed = json.loads(again)
+    assert (printed["summary"]["unchanged"], printed["summary"]["applied"], len(printed["rows"])) == (339, False, 339)
     assert refused == 1
     assert "A3    2.00001 is stored as a number" in told
     assert "… and 337 more; all of them: --limit 0" in told
