@@ -1,6 +1,7 @@
 """Lists become services only as they say, all or nothing, and twice changes nothing."""
 
 import asyncio
+import gc
 import json
 import unicodedata
 from collections.abc import AsyncIterable
@@ -445,3 +446,19 @@ async def test_a_list_too_long_is_refused_as_a_whole(tmp_path: Path, monkeypatch
         told = await refusal(_whole(catalog.stub.ImportServices(requests(file, register=True))))
 
     assert told == ("INVALID_ARGUMENT", "TOO_MANY", "file")
+
+
+async def test_a_caller_that_leaves_holds_up_nobody(tmp_path: Path) -> None:
+    """A long list whose sender goes away is given up; the next one is read, and Python collects as before."""
+    long = workbook(tmp_path / "long.xlsx", export(20_000), merges={"A1:E1": "DANH MỤC"})
+    short = workbook(tmp_path / "short.xlsx", [("Tên",), ("Một",)])
+    async with running_catalog(tmp_path) as catalog:
+        leaving = catalog.stub.ImportServices(requests(long, register=True))
+        async for _ in leaving:
+            leaving.cancel()
+            break
+        report = await import_list(catalog, short, register=True)
+        assert await journal_length(catalog) == 1
+
+    assert report.counts == {"created": 1}
+    assert gc.isenabled()

@@ -104,11 +104,14 @@ async def _meanwhile(
     task: asyncio.Task[T], phase: import_pb2.ImportPhase.ValueType, rows: Callable[[], int]
 ) -> AsyncGenerator[bytes, None]:
     """Tell how far it is until the task ends, at least once."""
-    while True:
-        progress = import_pb2.ImportProgress(phase=phase, rows=rows())
-        yield pb.ImportServicesResponse(progress=progress).SerializeToString()
-        if (await asyncio.wait({task}, timeout=_TELL_SECONDS))[0]:
-            return
+    try:
+        while True:
+            progress = import_pb2.ImportProgress(phase=phase, rows=rows())
+            yield pb.ImportServicesResponse(progress=progress).SerializeToString()
+            if (await asyncio.wait({task}, timeout=_TELL_SECONDS))[0]:
+                return
+    finally:
+        task.cancel()  # where nobody listens any more
 
 
 async def _decided(
