@@ -59,6 +59,12 @@ def planned() -> State:
     return EMPTY.changed(EMPTY.head, [programme_entry(PLAN)], [])
 
 
+def filled(target: Target) -> State:
+    """A state with two services that rows may be by code or by name."""
+    first = [("1.000010", "Mẫu một", ""), ("", "Mẫu hai", "")]
+    return applied(decided(first, planned(), target), planned())
+
+
 def rejected(decisions: Sequence[Decision]) -> bool:
     """Whether a row is."""
     return any(decision.outcome is Outcome.REJECTED for decision in decisions)
@@ -86,7 +92,7 @@ def test_a_list_that_was_applied_says_nothing_new(
 @given(rows, targets)
 def test_no_two_rows_become_one_service(cells: list[tuple[str, str, str]], target: Target) -> None:
     """Every row has one decision, in order; what is not rejected is a service of its own, and ids and aliases never clash."""
-    decisions = decided(cells, planned(), target)
+    decisions = decided(cells, filled(target), target)
     taken = [decision.after for decision in decisions if decision.after is not None]
 
     assert [decision.row for decision in decisions] == list(range(2, len(cells) + 2))
