@@ -14,7 +14,7 @@ from typing import IO, Annotated
 import grpc
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from services.cli.client import REFUSED, Client, UnreachableError, read_error
 from services.cli.output import figure_line, parse_date, parse_time
@@ -108,7 +108,7 @@ def _receive(
         SpinnerColumn(),
         TextColumn(session.word("screen.report.making")),
         BarColumn(),
-        DownloadColumn(),
+        TimeElapsedColumn(),
         console=Console(stderr=True),
         transient=True,
         disable=session.as_json or not sys.stderr.isatty(),

@@ -38,6 +38,8 @@ def show(session: Session, as_of: str | None, known_at: str | None, by: str | No
         request.as_of.CopyFrom(parse_date(as_of, lang))
     if known_at:
         request.known_at.FromDatetime(parse_time(known_at, lang))
+    if only and not as_of:
+        request.as_of.CopyFrom(_latest_report(session, request))
     if by:
         request.group_by = completion_pb2.GroupBy.Value(choose(by, completion_pb2.GroupBy, "GROUP_BY_", lang))
     reply = session.client.ask(session.client.status.GetCompletion, request)
@@ -46,11 +48,20 @@ def show(session: Session, as_of: str | None, known_at: str | None, by: str | No
         return
     name = programme_title(session, reply)
     pace = None if only else _needed(session, request)
-    lines = screen(reply, lang, name=name, asked=bool(as_of), known_at=bool(known_at), pace=pace, only=only)
+    lines = screen(reply, lang, name=name, asked=bool(as_of or only), known_at=bool(known_at), pace=pace, only=only)
     session.say(*lines)
     if by:
         _groups(session, reply, request.group_by)
     session.say(_freshness(session))
+
+
+def _latest_report(session: Session, asked: status_service_pb2.GetCompletionRequest) -> date_pb2.PartialDate:
+    """Ask what the whole plan's figures are as of: the services let through may have no report of their own."""
+    request = status_service_pb2.GetCompletionRequest()
+    request.CopyFrom(asked)
+    request.ClearField("filter")
+    whole = session.client.ask(session.client.status.GetCompletion, request)
+    return whole.facts_through if whole.facts_through.year else whole.as_of
 
 
 def _needed(session: Session, asked: status_service_pb2.GetCompletionRequest) -> int | None:

@@ -25,8 +25,8 @@ from services.status.domain import (
     TargetPassed,
     attention,
     count,
+    item_key,
     listed,
-    sort_key,
 )
 from tests.support.status_facts import (
     TODAY,
@@ -223,6 +223,6 @@ def test_items_are_reported_services_in_order(
     assert found.counts == {
         kind: len({item.service for item in found.items if item.kind is kind}) for kind in AttentionKind
     }
-    keys = [sort_key(item) for item in found.items]
+    keys = [item_key(item) for item in found.items]
     assert keys == sorted(set(keys))
     assert [(item.kind, -item.days) for item in found.items] == sorted((item.kind, -item.days) for item in found.items)

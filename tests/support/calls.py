@@ -24,7 +24,7 @@ Stream = Callable[[Any, Call], Any]
 
 
 class Rpc:
-    """An endpoint: GetCompletion and WatchProgress do what the test wants, GetFreshness answers nothing at once."""
+    """An endpoint: GetCompletion and WatchProgress do what the test wants, every other method answers nothing at once."""
 
     def __init__(self, unary: Unary | None = None, stream: Stream | None = None) -> None:
         self._unary, self._stream = unary, stream
@@ -34,13 +34,11 @@ class Rpc:
         assert self._unary is not None
         return await self._unary(request, call)
 
-    async def list_progress_events(self, _request: Any, _call: Call) -> Any:
-        """Answer nothing."""
-        return status_service_pb2.ListProgressEventsResponse()
+    def __getattr__(self, _method: str) -> Unary:
+        async def nothing(_request: Any, _call: Call) -> bytes:
+            return b""
 
-    async def get_freshness(self, _request: Any, _call: Call) -> Any:
-        """Answer nothing."""
-        return b""
+        return nothing
 
     def watch_progress(self, request: Any, call: Call) -> Any:
         """Stream as the test says."""

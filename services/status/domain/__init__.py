@@ -10,7 +10,7 @@ from services.status.domain.attention import (
     Standstill,
     TargetPassed,
     attention,
-    sort_key,
+    item_key,
     standstill,
 )
 from services.status.domain.burn_up import BurnUp, Interval, Point, burn_up
@@ -94,9 +94,9 @@ __all__ = [
     "count_groups",
     "counts_of",
     "divide",
+    "item_key",
     "listed",
     "read",
-    "sort_key",
     "standing",
     "standstill",
     "tally",

@@ -139,7 +139,7 @@ def attention(
         for kind in {cause.kind for cause in causes}:
             counts[kind] += 1
         items += (_item(cause, history, service, reading, as_of, programme.id) for cause in causes)
-    items.sort(key=sort_key)
+    items.sort(key=item_key)
     total = counts_of(readings, version.planned - readings.total())
     passed = None
     if overdue and total.completed < total.planned:
@@ -147,7 +147,7 @@ def attention(
     return Attention(tuple(items), counts, total.not_reported, passed, version)
 
 
-def sort_key(item: Item) -> tuple[int, int, str, str, str]:
+def item_key(item: Item) -> tuple[int, int, str, str, str]:
     """Give the place of an item among all: no two are equal, and no day that passes changes it."""
     since = item.since.date.last_day().toordinal() if item.since else 0
     return int(item.kind), since, item.service, item.check, item.portal

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import IntEnum
+from functools import reduce
 
 from services.common.dates import PartialDate
 from services.common.errors import Reason, Refusal
@@ -61,7 +62,7 @@ def burn_up(
     """
     version = programme.as_known(known_at)
     start = version.first_day()
-    through: PartialDate | None = None
+    dates: set[PartialDate] = set()
     changes: defaultdict[date, list[int]] = defaultdict(lambda: [0, 0])
     for history in services:
         if not history.entries:
@@ -70,10 +71,10 @@ def burn_up(
         chain = history.chain_at(known_at)
         if not chain or service is None or not service.counted_by(programme.id):
             continue
-        certain = certain_of(chain, as_of)
-        if certain and chain[certain - 1].through != through:
-            through = latest_date(through, chain[certain - 1].through)
+        if certain := certain_of(chain, as_of):
+            dates.add(chain[certain - 1].through)
         _add_changes(changes, history, chain, known_at, start)
+    through = reduce(latest_date, dates, None)
     if through is None:
         return BurnUp((), None, version)
     end = min(through.last_day(), as_of)

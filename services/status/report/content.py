@@ -8,34 +8,24 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import NamedTuple
 
-from services.common.dates import EffectiveDate, PartialDate
+from services.common.dates import PartialDate
 from services.common.errors import Reason, Refusal
 from services.status.domain import (
-    BEGINNING,
     EVERYTHING,
     Condition,
-    Correction,
     Counts,
-    EventKind,
-    Evidence,
     Group,
     GroupBy,
-    Link,
-    OnlineLevel,
     Outcome,
     ProgrammeVersion,
     Provenance,
     Reading,
     ServiceHistory,
     ServiceVersion,
-    Stage,
-    Step,
-    certain_of,
     listed,
-    standing,
 )
+from services.status.report.lines import Asked, EntryLine, ServiceLine, entry_lines, plan_number, service_line
 from services.status.storage import State
 from services.status.usecases import Question, completion, parse_filter
 
@@ -49,47 +39,6 @@ Halted = Callable[[], bool]
 
 class AbandonedError(Exception):
     """The report was given up half-way, for nobody waits for it."""
-
-
-class ServiceLine(NamedTuple):
-    """A service as it stands on the day; empty texts, empty tuples and None are not known, a number 0 is none."""
-
-    number: int
-    id: str
-    name: str
-    english_gloss: str
-    codes: tuple[str, ...]
-    field: str
-    agency: str
-    levels: tuple[str, ...]
-    audiences: tuple[str, ...]
-    online_level: OnlineLevel | None
-    reading: Reading
-    completed: EffectiveDate | None
-    certain_from: date | None
-    evidence: tuple[Evidence, ...]
-    blocked_reason: str
-    ministry_link: str
-    national_link: str
-    provenance: tuple[Provenance, ...]
-
-
-class EntryLine(NamedTuple):
-    """An entry of a service's history; `target` is what a correction is about: its event and the date it had."""
-
-    number: int
-    id: str
-    name: str
-    event: EventKind
-    annulled: bool
-    from_stage: Stage | None
-    to_stage: Stage | None
-    effective: EffectiveDate | None
-    recorded: datetime
-    actor: str
-    reason: str
-    evidence: tuple[Evidence, ...]
-    target: tuple[EventKind, EffectiveDate] | None = None
 
 
 @dataclass(frozen=True)
@@ -123,18 +72,22 @@ class Report:
         """The day asked about."""
         return self.as_of.last_day()
 
+    @property
+    def _asked(self) -> Asked:
+        return Asked(self.programme_id, self.day, self.known_at, self.programme.first_day())
+
     def services(self) -> Iterator[ServiceLine]:
         """Give the services in the order of the plan."""
-        return (self._service(*entry) for entry in self.listed)
+        return (service_line(self._asked, *entry) for entry in self.listed)
 
     def completed(self) -> Iterator[ServiceLine]:
         """Give the services that are completed, in the order of the plan."""
-        return (self._service(*entry) for entry in self.listed if entry[2].outcome is Outcome.COMPLETED)
+        return (service_line(self._asked, *entry) for entry in self.listed if entry[2].outcome is Outcome.COMPLETED)
 
     def blocked(self) -> Iterator[ServiceLine]:
         """Give the services whose work is held up, in the order of the plan."""
         return (
-            self._service(*entry)
+            service_line(self._asked, *entry)
             for entry in self.listed
             if entry[2].outcome is Outcome.IN_PROGRESS and entry[2].condition is Condition.BLOCKED
         )
@@ -143,18 +96,20 @@ class Report:
         """Give what was recorded of steps that may have happened by the day, service by service in the plan's order."""
         for history, version, _ in self.listed:
             if history.entries:
-                yield from self._entries(history, version)
+                yield from entry_lines(self._asked, history, version)
 
     def sources(self) -> list[str]:
         """Give the documents the figures rest on: the programme's citations, then those of the completed services.
 
-        Citations of one document, the words before the first colon, are joined. At most 6 of each document are given.
+        Citations of one document, the words before the first colon, are joined. At most 6 documents are given, and at
+        most 6 citations of each.
         """
         cited = [entry for entry in self.programme.provenance if entry.kind == "SOURCE_DOCUMENT"]
         for _, version, reading in self.listed:
             if reading.outcome is Outcome.COMPLETED:
                 cited += [entry for entry in version.provenance if entry.kind == "SOURCE_DOCUMENT"]
-        return cite_documents(cited)
+        given = cite_documents(cited)
+        return given if len(given) <= _MOST_SOURCES else [*given[:_MOST_SOURCES], "…"]
 
     def group_sources(self, by: GroupBy) -> dict[str, list[str]]:
         """Give for each group by its key how its members were put there: kinds of provenance by their short names."""
@@ -164,62 +119,6 @@ class Report:
             if key and (kind := source_kind(version.provenance, _PROVENANCE_OF[by])):
                 found[key][kind] = None
         return {key: list(kinds) for key, kinds in found.items()}
-
-    def _service(self, history: ServiceHistory, version: ServiceVersion, reading: Reading) -> ServiceLine:
-        chain = history.chain_at(self.known_at)
-        happened = chain[: certain_of(chain, self.day)]
-        done = _completing(chain, self.day, self.programme.first_day())
-        links = history.links_at(self.known_at)
-        backing = done or (happened[-1] if happened else None)
-        return ServiceLine(
-            plan_number(version, self.programme_id),
-            history.id,
-            version.display_name,
-            version.english_gloss,
-            tuple(code for code, begin, end in version.codes if _holds(begin, end, self.day)),
-            version.field,
-            version.agency_on(self.day),
-            version.levels,
-            version.audiences,
-            _online_level(version.online_levels, self.day),
-            reading,
-            done.effective if done else None,
-            done.certain if done else None,
-            backing.step.evidence if backing else (),
-            _blocked_reason(happened),
-            links["MINISTRY"].uri if "MINISTRY" in links else "",
-            links["NATIONAL"].uri if "NATIONAL" in links else "",
-            version.provenance,
-        )
-
-    def _entries(self, history: ServiceHistory, version: ServiceVersion) -> Iterator[EntryLine]:
-        known = [entry for entry in history.entries if entry.recorded <= self.known_at]
-        annulled = {entry.target for entry in known if isinstance(entry, Correction) and entry.annul}
-        start, number = self.programme.first_day(), plan_number(version, self.programme_id)
-        shown: dict[int, tuple[EventKind, EffectiveDate]] = {}
-        for index, entry in enumerate(known):
-            if isinstance(entry, Step):
-                if entry.effective.possible_from(start) > self.day:
-                    continue
-                shown[entry.number] = entry.event, entry.effective
-            elif entry.target not in shown:
-                continue
-            before, after = _stage_after(known[:index]), _stage_after(known[: index + 1])
-            yield EntryLine(
-                number,
-                history.id,
-                version.display_name,
-                entry.event if isinstance(entry, Step) else EventKind.SERVICE_CORRECTED,
-                entry.number in annulled,
-                before if before is not after else None,
-                after if before is not after else None,
-                entry.effective,
-                entry.recorded,
-                entry.actor,
-                entry.reason,
-                entry.evidence,
-                shown[entry.target] if isinstance(entry, Correction) else None,
-            )
 
 
 def gather(state: State, question: Question, compare: PartialDate | None, today: date) -> Report:
@@ -264,11 +163,6 @@ def gather(state: State, question: Question, compare: PartialDate | None, today:
     )
 
 
-def plan_number(version: ServiceVersion, programme_id: str) -> int:
-    """Give a service's number in the plan, 0 where it has none."""
-    return next((number for programme, number in version.memberships if programme == programme_id), 0)
-
-
 def source_kind(provenance: Iterable[Provenance], field: str) -> str:
     """Give where a field's value comes from: its own provenance, else that of all fields; "" where nothing says."""
     kinds = {entry.field: entry.kind for entry in provenance}
@@ -289,38 +183,3 @@ def _cite(document: str, passages: list[str]) -> str:
         return document
     more = " …" if len(passages) > _MOST_SOURCES else "."
     return f"{document}: {'; '.join(passages[:_MOST_SOURCES])}{more}"
-
-
-def _completing(chain: Sequence[Link], day: date, start: date | None) -> Link | None:
-    """Give the step that completed the service by the day, or may have; None where a later one surely undid it."""
-    found: Link | None = None
-    certain = certain_of(chain, day)
-    for index, link in enumerate(chain):
-        is_certain = index < certain
-        if not is_certain and link.effective.possible_from(start) > day:
-            break
-        if link.step.stage is Stage.INTEGRATED:
-            found = link
-        elif link.step.stage is not None and is_certain:
-            found = None
-    return found
-
-
-def _blocked_reason(happened: Sequence[Link]) -> str:
-    if not happened or happened[-1].condition is not Condition.BLOCKED:
-        return ""
-    return next(link.step.reason for link in reversed(happened) if link.step.condition is Condition.BLOCKED)
-
-
-def _holds(begin: PartialDate | None, end: PartialDate | None, day: date) -> bool:
-    return (begin is None or begin.first_day() <= day) and (end is None or day <= end.last_day())
-
-
-def _online_level(levels: Sequence[OnlineLevel], day: date) -> OnlineLevel | None:
-    held = [level for level in levels if level.date is None or level.date.first_day() <= day]
-    return max(held, key=lambda level: level.date.last_day() if level.date else date.min, default=None)
-
-
-def _stage_after(entries: Sequence[Step | Correction]) -> Stage:
-    chain = standing(entries)
-    return chain[-1].stage if chain else BEGINNING[0]

@@ -13,10 +13,11 @@ from typing import Any
 
 import typst
 
-from services.common.figures import NOTHING, instant, number, percent
+from services.common.figures import NOTHING, number, percent
 from services.common.words import Lang, word
-from services.status.report.content import Report, ServiceLine
-from services.status.report.tables import name_text, programme_name
+from services.status.report.content import Report
+from services.status.report.lines import ServiceLine
+from services.status.report.tables import as_of_text, name_text, programme_name, remarks, source_texts
 
 _LINES = ("planned", "completed", "in_progress", "uncertain", "suspended", "withdrawn", "not_reported")
 _DOTS = "……………………………"
@@ -59,7 +60,7 @@ def _data(report: Report, lang: Lang) -> dict[str, Any]:
     blocked = islice(report.blocked(), _MOST_NAMES)
     obstacles = [(name_text(line.name, line.number, lang), line.blocked_reason) for line in blocked]
     revision = text("revision", revision=" · ".join(report.revisions))
-    as_of, shown = text("as_of", date=report.as_of.show()), report.as_of.show()
+    shown = report.as_of.show()
     if lang is Lang.VI and report.as_of.precision == "month":
         shown = shown.lstrip("0")  # "tháng 9/2022", as official documents write it
     return {
@@ -68,8 +69,8 @@ def _data(report: Report, lang: Lang) -> dict[str, Any]:
         "owner": owner,
         "owner_or_dots": owner or _DOTS,
         "as_of": text(f"paper.as_of_{report.as_of.precision.upper()}", date=shown),
-        "running": f"{programme_name(report, lang)} · {as_of}",
-        "remarks": _remarks(report, lang),
+        "running": f"{programme_name(report, lang)} · {as_of_text(report, lang)}",
+        "remarks": remarks(report, lang),
         "heads": _heads(lang),
         "rows": _rows(report, lang),
         "obstacles_head": text("paper.obstacles"),
@@ -80,7 +81,7 @@ def _data(report: Report, lang: Lang) -> dict[str, Any]:
         "completed_none": "" if completed else text("paper.none_completed"),
         "completed": completed,
         "completed_rest": _rest(report.total.completed, lang),
-        "sources": [text("source", citation=citation) for citation in report.sources()],
+        "sources": source_texts(report, lang),
         "revision": revision,
     } | {name: text(f"paper.{name}") for name in _FIXED}
 
@@ -109,18 +110,6 @@ def _rest(number_of_names: int, lang: Lang) -> str:
     return word("report.paper.rest", lang, number=number(rest, lang)) if rest > 0 else ""
 
 
-def _remarks(report: Report, lang: Lang) -> list[str]:
-    """Give what else the question names, so that no figure is read without it."""
-    lines = []
-    if report.compare:
-        lines.append(word("report.compared", lang, date=report.compare.show()))
-    if not report.is_all_known:
-        lines.append(word("report.known_at", lang, time=instant(report.known_at, seconds=True)))
-    if report.filter:
-        lines.append(word("report.filter", lang, filter=report.filter))
-    return lines
-
-
 def _heads(lang: Lang) -> list[str]:
     heads = [word(f"report.column.{key}", lang) for key in ("row", "item", "number")]
     return [*heads, word("term.share", lang), word("report.column.change", lang), word("term.note", lang)]
@@ -130,7 +119,7 @@ def _rows(report: Report, lang: Lang) -> Iterable[list[str]]:
     total = report.total
     notes = {
         "in_progress": f"{word('count.blocked', lang)}: {number(total.blocked, lang)}",
-        "not_reported": word("report.cell.not_started", lang),
+        "not_reported": word("screen.status.not_reported", lang),
     }
     rows = []
     for place, name in enumerate(_LINES, 1):

@@ -12,7 +12,7 @@ from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from services.common.cells import fitted, looks_like_formula
-from services.common.figures import NOTHING, number
+from services.common.figures import NOTHING, day, number
 from services.common.words import Lang, word
 from services.status.report.content import AbandonedError, Halted
 from services.status.report.tables import Cell, Column, heading
@@ -22,6 +22,7 @@ _HIGHEST = 409  # that a row can be
 _LAST_ROW = 1_048_575  # of a sheet, from 0
 _HEAD_ROW = 1
 _A4 = 9
+_FIRST_YEAR = 1901  # spreadsheets begin their calendar in 1900, and disagree about that year
 _LOOK_ROWS = 200  # how many rows are written between two looks whether anyone still wants them
 _FOOTER_LIMIT = 200
 _FONT = {"font_name": "Times New Roman", "font_size": 11, "valign": "top"}
@@ -113,6 +114,8 @@ class Sheets:
                 sheet.write_number(row, column, cell, getattr(cells, look))
             case datetime():
                 sheet.write_datetime(row, column, cell, cells.moment)
+            case date() if cell.year < _FIRST_YEAR:
+                sheet.write_string(row, column, day(cell), cells.day)
             case date():
                 sheet.write_datetime(row, column, cell, cells.day)
 
@@ -120,7 +123,7 @@ class Sheets:
         self, sheet: Worksheet, row: int, columns: tuple[int, int], width: float, text: str, style: Format
     ) -> None:
         """Write a text over several columns, `width` characters together, in a row as high as it needs."""
-        sheet.set_row(row, LINE_HEIGHT * _lines(text, width))
+        sheet.set_row(row, min(_HIGHEST, LINE_HEIGHT * _lines(text, width)))
         sheet.merge_range(row, columns[0], row, columns[1], "", style)
         sheet.write_string(row, columns[0], fitted(text, self._cut), style)
 

@@ -9,10 +9,11 @@ from datetime import date, datetime
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 from services.common.dates import EffectiveDate, PartialDate
-from services.common.figures import NOTHING, VIETNAM, hundredths, slot_name, when
+from services.common.figures import NOTHING, VIETNAM, hundredths, instant, slot_name, when
 from services.common.words import Lang, word
 from services.status.domain import Condition, Counts, EventKind, Evidence, Group, GroupBy, OnlineLevel, Outcome
-from services.status.report.content import EntryLine, Report, ServiceLine
+from services.status.report.content import Report
+from services.status.report.lines import EntryLine, ServiceLine
 
 Cell = str | int | float | date | datetime | None
 """None is an empty cell."""
@@ -74,6 +75,28 @@ def programme_name(report: Report, lang: Lang) -> str:
     """Name the programme."""
     version = report.programme
     return version.english_gloss or version.display_name if lang is Lang.EN else version.display_name
+
+
+def as_of_text(report: Report, lang: Lang) -> str:
+    """Say what the figures are as of."""
+    return word("screen.status.as_of", lang, as_of=report.as_of.show())
+
+
+def remarks(report: Report, lang: Lang) -> list[str]:
+    """Give what else the question names, so that no figure is read without it."""
+    lines = []
+    if report.compare:
+        lines.append(word("report.compared", lang, date=report.compare.show()))
+    if not report.is_all_known:
+        lines.append(word("screen.status.known_at", lang, time=instant(report.known_at, seconds=True)))
+    if report.filter:
+        lines.append(word("report.filter", lang, filter=report.filter))
+    return lines
+
+
+def source_texts(report: Report, lang: Lang) -> list[str]:
+    """Give a line for each document that the figures rest on."""
+    return [word("screen.status.source", lang, citation=citation) for citation in report.sources()]
 
 
 def standing_text(line: ServiceLine, lang: Lang) -> str:
@@ -146,7 +169,7 @@ SERVICE_COLUMNS: tuple[Column[ServiceLine], ...] = (
     Column("report.column.blocked_reason", 18, lambda line, _: line.blocked_reason),
     Column("report.column.ministry_link", 18, lambda line, _: line.ministry_link),
     Column("report.column.national_link", 18, lambda line, _: line.national_link),
-    Column("term.provenance", 38, _provenance_text),
+    Column("term.provenance", 44, _provenance_text),
 )
 
 
@@ -229,7 +252,7 @@ def group_columns(by: GroupBy) -> tuple[Column[GroupLine], ...]:
     )
     return (
         Column("report.column.row", 6, lambda line, _: line.number or None, numbers="rank"),
-        Column(f"term.{by.name.lower()}", 44, lambda line, _: line.name),
+        Column(f"term.{by.name.lower()}", 52, lambda line, _: line.name),
         Column("report.column.planned", 10, lambda line, _: line.counts.planned),
         Column("count.completed", 13, lambda line, _: line.counts.completed),
         Column(

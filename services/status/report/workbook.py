@@ -9,7 +9,7 @@ from typing import IO
 from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
-from services.common.figures import NOTHING, instant, number
+from services.common.figures import NOTHING, number
 from services.common.words import Lang, word
 from services.status.domain import GroupBy
 from services.status.report.content import Halted, Report
@@ -18,11 +18,14 @@ from services.status.report.tables import (
     ENTRY_COLUMNS,
     LINES,
     SERVICE_COLUMNS,
+    as_of_text,
     date_text,
     group_columns,
     group_lines,
     programme_name,
+    remarks,
     share,
+    source_texts,
     total_line,
 )
 
@@ -67,7 +70,7 @@ def write_workbook(report: Report, lang: Lang, file: IO[bytes], folder: str, hal
 
 
 def _write(report: Report, book: Workbook, lang: Lang, halted: Halted) -> None:
-    name, as_of = programme_name(report, lang), word("report.as_of", lang, date=report.as_of.show())
+    name, as_of = programme_name(report, lang), as_of_text(report, lang)
     made = report.made.astimezone(UTC).replace(tzinfo=None)
     book.set_properties({"title": name, "subject": as_of, "author": report.programme.owner, "created": made})
     # The footer begins with a letter: a digit right after its font size would be taken for a part of that.
@@ -114,7 +117,7 @@ class _Summary:
         chart_row = head + len(LINES) + 2
         self._chart(sheet, head + 1, chart_row)
         row = self._meanings(sheet, chart_row + _CHART_HEIGHT_PIXELS // _ROW_PIXELS + 2)
-        notes = [self._word("source", citation=citation) for citation in self._report.sources()]
+        notes = source_texts(self._report, self._lang)
         notes.append(self._word("revision", revision=" · ".join(self._report.revisions)))
         for place, text in enumerate(notes, row):
             self._sheets.wide(sheet, place, (0, _LAST), _WIDTH, text, self._sheets.wrapped)
@@ -123,15 +126,8 @@ class _Summary:
         """Give the lines that say what the figures are of, besides the programme's name."""
         report, lang = self._report, self._lang
         target = report.programme.target
-        lines = [self._word("as_of", date=report.as_of.show())]
-        lines.append(self._word("target", target=date_text(target, lang)) if target else self._word("no_target"))
-        if report.compare:
-            lines.append(self._word("compared", date=report.compare.show()))
-        if not report.is_all_known:
-            lines.append(self._word("known_at", time=instant(report.known_at, seconds=True)))
-        if report.filter:
-            lines.append(self._word("filter", filter=report.filter))
-        return lines
+        shown = self._word("target", target=date_text(target, lang)) if target else self._word("no_target")
+        return [as_of_text(report, lang), shown, *remarks(report, lang)]
 
     def _line(self, sheet: Worksheet, row: int, name: str) -> None:
         report, put = self._report, self._sheets.put
@@ -150,7 +146,7 @@ class _Summary:
         unfilled = self._report.total.planned - self._report.total.listed
         if name == "planned" and unfilled:
             return self._word("cell.unfilled", number=number(unfilled, self._lang))
-        return self._word("cell.not_started") if name == "not_reported" else ""
+        return word("screen.status.not_reported", self._lang) if name == "not_reported" else ""
 
     def _chart(self, sheet: Worksheet, first: int, row: int) -> None:
         shown = [name for name in LINES if name in _COLOURS]

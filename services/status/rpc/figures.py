@@ -130,7 +130,7 @@ class Figures(Endpoint[State, StatusWork]):
             return len(encoded[index])
 
         cut = page(
-            [domain.sort_key(item) for item in items],
+            [domain.item_key(item) for item in items],
             page_size=request.page_size,
             page_token=request.page_token,
             query_hash=query_hash(

@@ -112,9 +112,13 @@ async def test_nothing_was_known_before(running: Running) -> None:
 
 
 async def test_the_process_answers_while_a_large_report_is_made() -> None:
-    """Health answers in time all the while, and a report of 3,000 services comes whole."""
+    """Health answers in time all the while, and a report of 3,000 services comes whole, though others were given up."""
     async with running_status(seeded=True, listed=3000, done=1500) as (status, _):
         await status.completion()
+        for _ in range(3):
+            with pytest.raises(grpc.aio.AioRpcError) as late:
+                await status.stub.ExportReport(pb.ExportReportRequest(format=XLSX), timeout=0.2).read()
+            assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         health: Any = health_pb2_grpc.HealthStub(status.channel)
         loop = asyncio.get_running_loop()
         waits_seconds = []

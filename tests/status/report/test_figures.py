@@ -30,6 +30,7 @@ Question = tuple[str, str]
 """As of which day, as typed, and which services."""
 QUESTIONS: list[Question] = [
     ("", ""),
+    ("", "naming = SLOT"),
     ("15/09/2022", ""),
     ("09/2022", ""),
     ("05/10/2022", ""),
@@ -53,6 +54,13 @@ async def status() -> AsyncIterator[StatusService]:
 def _date(text: str) -> date_pb2.PartialDate:
     parts = [int(part) for part in reversed(text.split("/"))] if text else []
     return date_pb2.PartialDate(**dict(zip(("year", "month", "day"), parts, strict=False)))
+
+
+def as_of_shown(text: str) -> str:
+    """Give the day that a terminal's line says its figures are as of."""
+    found = re.search(r"[Ss]ố liệu tính đến ([\d/]+)", text)
+    assert found, text
+    return found[1]
 
 
 async def by_call(status: StatusService, question: Question) -> Figures:
@@ -134,6 +142,15 @@ async def by_paper(status: StatusService, question: Question, folder: Any) -> Fi
 
 
 FILES: list[Callable[[StatusService, Question, Any], Awaitable[Figures]]] = [by_workbook, by_lines, by_paper]
+
+
+async def test_screen_and_file_are_of_the_same_day(status: StatusService, tmp_path: Any) -> None:
+    """With no date asked, both are as of the latest report, also for services that have none of their own."""
+    for only in ("", "naming = SLOT"):
+        shown = await command(status, "status", *(("--filter", only) if only else ()))
+        told = await command(status, "report", str(tmp_path / "a.csv"), "--force", "--filter", only)
+
+        assert as_of_shown(shown) == as_of_shown(told) == "10/10/2022"
 
 
 @pytest.mark.parametrize("question", QUESTIONS)

@@ -19,7 +19,9 @@ from services.status.report import Format
 from services.status.storage import State
 from tests.support.office import convert
 from tests.support.peers import SEEDED, Peers
-from tests.support.reports import HOSTILE, add_autumn, add_step, held_up, made, seeded, step
+from tests.support.reports import HOSTILE, add_autumn, add_service, add_step, held_up, made, seeded, step
+from tiendo.catalog.v1 import service_pb2
+from tiendo.common.v1 import provenance_pb2
 
 SHEETS = ["Tổng hợp", "Theo lĩnh vực", "Theo cơ quan", "Danh sách dịch vụ", "Lịch sử"]
 # Copied by hand from what was agreed.
@@ -275,6 +277,43 @@ def test_a_text_too_long_for_a_cell_is_cut_with_a_mark() -> None:
 
     assert len(str(text)) == CELL_LIMIT
     assert str(text).endswith("đ … (đã cắt bớt)")
+
+
+def test_a_day_before_the_calendar_of_spreadsheets_is_a_text() -> None:
+    """What happened before 1901 is shown as it was, for spreadsheets have no such days."""
+
+    def add(peers: Peers) -> None:
+        add_step(peers, "bca-020", "integration_advanced", step(1, "ADVANCED", "1887-05-03", to="INTEGRATED"))
+
+    found = services(made(seeded(add), Format.XLSX))["bca-020"]
+
+    assert (found["Ngày hoàn thành"], found["Chắc chắn từ ngày"]) == ("03/05/1887", "03/05/1887")
+
+
+def test_many_sources_are_cut_short() -> None:
+    """Six documents are cited, and a sign says that there are more."""
+
+    def add(peers: Peers) -> None:
+        for number in range(20, 30):
+            service = service_pb2.Service(
+                name=f"services/bca-{number:03}",
+                memberships=[service_pb2.Membership(programme="programmes/bca-2022", plan_number=number)],
+                provenance=[
+                    provenance_pb2.Provenance(
+                        kind=provenance_pb2.PROVENANCE_KIND_SOURCE_DOCUMENT, citation=f"Văn bản {number}: mục 1."
+                    )
+                ],
+            )
+            add_service(peers, service, updated=True)
+            done = step(1, "ADVANCED", "2022-08", to="INTEGRATED")
+            add_step(peers, f"bca-{number:03}", "integration_advanced", done)
+
+    texts = [str(row[0]) for row in opened(made(seeded(add), Format.XLSX))["Tổng hợp"]]
+
+    assert [text for text in texts if text.startswith("Nguồn: ")][1:] == [
+        *(f"Nguồn: Văn bản {number}: mục 1." for number in range(20, 25)),
+        "Nguồn: …",
+    ]
 
 
 def test_an_office_program_keeps_it(autumn: State, tmp_path: Path) -> None:
