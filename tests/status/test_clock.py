@@ -8,9 +8,20 @@ from typing import Any
 from services.common.dates import PartialDate
 from services.status.consumers import rebuild
 from services.status.domain import EventKind, Programme, ServiceHistory, Stage
-from services.status.projection import ReadModel, draft_of, due
+from services.status.projection import Due, ReadModel, draft_of, due
 from tests.support.peers import blocked, integrated
-from tests.support.status_facts import PLAN, at, member, on, plan, programme_version, seed, service_version, stage_step
+from tests.support.status_facts import (
+    PLAN,
+    TODAY,
+    at,
+    member,
+    on,
+    plan,
+    programme_version,
+    seed,
+    service_version,
+    stage_step,
+)
 from tests.support.status_service import StatusService, running_status
 from tiendo.status.v1 import events_pb2
 from tiendo.status.v1 import status_service_pb2 as pb
@@ -74,6 +85,8 @@ def test_what_no_longer_holds_is_not_told() -> None:
     assert (draft.kind, draft.service, draft.plan_number) == (EventKind.SERVICE_STALLED, "bca-001", 1)
     assert (draft.effective, draft.origin, draft.from_stage) == (on("2022-08"), None, None)
     assert draft_of(model_of(member(first, second)), found, today, ALLOWED) is None
+    assert draft_of(ReadModel(), found, today, ALLOWED) is None
+    assert draft_of(ReadModel(), Due(f"target_passed/{PLAN}/2022-12-31", PLAN), TODAY, ALLOWED) is None
 
 
 async def told(status: StatusService, *kinds: Any, least: int = 0) -> list[events_pb2.ProgressEvent]:

@@ -79,15 +79,17 @@ def state_after(told: Sequence[tuple[Step, EffectiveDate, date, date]], number: 
     return stage, condition
 
 
-def checked(history: ServiceHistory, day: date, known_at: datetime) -> bool:
-    """Whether a check is known to say something: a report on it is certain, and none since set it to UNKNOWN."""
+def checked(history: ServiceHistory, day: date, known_at: datetime) -> list[PartialDate]:
+    """The dates of the checks known to say something: of each the last certain report, if none since set it to UNKNOWN."""
     rows = [row for row in history.check_reports if row.recorded <= known_at]
-    return any(
-        row.effective is not None
+    says = {
+        row.check: row.effective.date
+        for position, row in enumerate(rows)
+        if row.effective is not None
         and min(row.effective.date.last_day(), row.recorded.astimezone(VIETNAM).date()) <= day
         and not any(later.effective is None and later.check == row.check for later in rows[position:])
-        for position, row in enumerate(rows)
-    )
+    }
+    return list(says.values())
 
 
 def naive(
@@ -119,7 +121,7 @@ def naive(
             outcomes.append("not_reported")
         stages[stage] += 1
         conditions[condition] += 1
-        dated += [effective.date for _, effective, *_ in told[: min(readings)]]
+        dated += [effective.date for _, effective, *_ in told[: min(readings)]] + checked(history, day, known_at)
     counts = Counts(
         planned=PLACES,
         listed=len(outcomes),

@@ -138,9 +138,9 @@ def readings(told: Sequence[Claim], day: date, start: date) -> set[int]:
     }
 
 
-def check_known(events: Integrations, service: str, day: date, known_at: datetime) -> bool:
-    """Whether a connection check is surely known to say something on the day; UNKNOWN takes earlier reports back."""
-    says: dict[int, bool] = {}
+def checks_known(events: Integrations, service: str, day: date, known_at: datetime) -> list[date_pb2.PartialDate]:
+    """The dates of the connection checks that surely say something on the day; UNKNOWN takes earlier reports back."""
+    says: dict[int, date_pb2.PartialDate] = {}
     for event in events:
         if event.WhichOneof("event") != "connection_check_set" or event.integration.service != service:
             continue
@@ -148,16 +148,17 @@ def check_known(events: Integrations, service: str, day: date, known_at: datetim
         if recorded(event) > known_at:
             continue
         if check.state == integration_pb2.CHECK_STATE_UNKNOWN:
-            says[check.check] = False
+            says.pop(check.check, None)
         elif last_day(check.date.date) <= day or (recorded(event) + timedelta(hours=7)).date() <= day:
-            says[check.check] = True
-    return any(says.values())
+            says[check.check] = check.date.date
+    return list(says.values())
 
 
 def classify(
     events: Integrations, service: str, day: date, known_at: datetime, start: date
 ) -> tuple[str, int, int, list[date_pb2.PartialDate]]:
-    """The one class of a service, its latest certain stage and condition, and the dates of the certain steps."""
+    """The one class of a service, its latest certain stage and condition, and the dates of certain steps and checks."""
+    checked = checks_known(events, service, day, known_at)
     told = claims(transitions_of(events, service), known_at)
     possible = readings(told, day, start)
     steps = [claim.step for claim in told]
@@ -171,11 +172,11 @@ def classify(
         line = "suspended"
     elif condition == WITHDRAWN:
         line = "withdrawn"
-    elif min(possible) or check_known(events, service, day, known_at):
+    elif min(possible) or checked:
         line = "in_progress"
     else:
         line = "not_reported"
-    return line, stage, condition, [claim.when.date for claim in told[: min(possible)]]
+    return line, stage, condition, [claim.when.date for claim in told[: min(possible)]] + checked
 
 
 def empty_count() -> Count:

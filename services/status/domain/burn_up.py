@@ -65,11 +65,15 @@ def burn_up(
     dates: set[PartialDate] = set()
     changes: defaultdict[date, list[int]] = defaultdict(lambda: [0, 0])
     for history in services:
-        if not history.entries:
+        if not history.entries and not history.check_reports:
             continue
         service = history.version_at(known_at)
+        if service is None or not service.counted_by(programme.id):
+            continue
+        if checked := history.checked_through(as_of, known_at):
+            dates.add(checked)
         chain = history.chain_at(known_at)
-        if not chain or service is None or not service.counted_by(programme.id):
+        if not chain:
             continue
         if certain := certain_of(chain, as_of):
             dates.add(chain[certain - 1].through)

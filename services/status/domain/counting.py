@@ -94,7 +94,7 @@ _UNREPORTED = Reading(Outcome.NOT_REPORTED, *BEGINNING)
 def _read(
     history: ServiceHistory, day: date, known_at: datetime, start: date | None
 ) -> tuple[Reading, PartialDate | None]:
-    """Give the reading, and the latest date among the steps that are certain on the day."""
+    """Give the reading, and the latest date among the steps and checks that are certain on the day."""
     chain = history.chain_at(known_at)
     if not chain and not history.check_reports:
         return _UNREPORTED, None
@@ -103,6 +103,7 @@ def _read(
     while possible < len(chain) and chain[possible].effective.possible_from(start) <= day:
         possible += 1
     through = chain[certain - 1].through if certain else None
+    checked = history.checked_through(day, known_at) if history.check_reports else None
     stage, condition = chain[certain - 1].state if certain else BEGINNING
     readings = {(stage, condition) == COMPLETED}
     readings.update(link.state == COMPLETED for link in chain[certain:possible])
@@ -112,11 +113,11 @@ def _read(
         outcome = Outcome.UNCERTAIN
     elif condition in _BY_CONDITION:
         outcome = _BY_CONDITION[condition]
-    elif certain or history.checks_on(day, known_at):
+    elif certain or checked:
         outcome = Outcome.IN_PROGRESS
     else:
         outcome = Outcome.NOT_REPORTED
-    return Reading(outcome, stage, condition), through
+    return Reading(outcome, stage, condition), latest_date(through, checked)
 
 
 def read(history: ServiceHistory, day: date, known_at: datetime, start: date | None) -> Reading:

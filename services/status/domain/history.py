@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from functools import cached_property
+from functools import cached_property, reduce
 
 from services.common.dates import EffectiveDate, PartialDate
 from services.status.domain.facts import (
@@ -191,6 +191,11 @@ class ServiceHistory:
             elif report.effective.certain_from(report.recorded) <= day:
                 certain[report.check] = report
         return certain
+
+    def checked_through(self, day: date, known_at: datetime) -> PartialDate | None:
+        """Give the latest date of the checks that `checks_on` gives; None where it gives none."""
+        dates = (report.effective.date for report in self.checks_on(day, known_at).values() if report.effective)
+        return reduce(latest_date, dates, None)
 
     def with_version(self, version: ServiceVersion) -> "ServiceHistory":
         """Give the history with one more version of the catalog's."""

@@ -37,10 +37,11 @@ def draft_of(model: ReadModel, due: Due, today: date, allowed_days: Mapping[Stag
     if not due.service:
         drafts = _of_programme(model, due.programme, today)
         return next((draft for draft in drafts if draft.cause == due.cause), None)
-    history = model.services[due.service]
-    version = history.versions[-1]
+    # A rebuild from another catalog may know neither.
+    history = model.services.get(due.service) or ServiceHistory(due.service)
     for programme_id, still in _standstills(model, history, today, allowed_days):
         if _stalled(history, still, programme_id) == due.cause:
+            version = history.versions[-1]
             return ProgressDraft(
                 EventKind.SERVICE_STALLED,
                 programme_id,
@@ -57,8 +58,9 @@ def draft_of(model: ReadModel, due: Due, today: date, allowed_days: Mapping[Stag
 
 
 def _of_programme(model: ReadModel, programme_id: str, today: date) -> Iterator[ProgressDraft]:
+    programme = model.programmes.get(programme_id)
     completion = model.summary(programme_id, today)
-    target = model.programmes[programme_id].versions[-1].target
+    target = programme.versions[-1].target if programme else None
     if target and target.last_day() < today:
         yield ProgressDraft(
             EventKind.PROGRAMME_TARGET_PASSED,

@@ -175,7 +175,8 @@ def cite_documents(cited: Iterable[Provenance]) -> list[str]:
     for entry in cited:
         document, _, passage = entry.citation.partition(": ")
         documents[document][passage.rstrip(".")] = None
-    return [_cite(document, [passage for passage in passages if passage]) for document, passages in documents.items()]
+    given = [_cite(document, [*filter(None, passages)]) for document, passages in documents.items()]
+    return given if len(given) <= _MOST_SOURCES else [*given[:_MOST_SOURCES], "…"]
 
 
 def _cite(document: str, passages: list[str]) -> str:

@@ -144,7 +144,9 @@ class GetCompletionResponse(_message.Message):
 
     @_builtins.property
     def facts_through(self) -> _date_pb2.PartialDate:
-        """The latest effective date among the facts that are certain on that day: what a figure is "as of". Empty: no such fact."""
+        """The latest effective date among the steps and connection checks that are certain on that day: what a figure is
+        "as of". Empty: no such fact.
+        """
 
     @_builtins.property
     def revisions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
