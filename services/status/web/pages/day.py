@@ -34,12 +34,14 @@ def day_of(desk: Desk, state: State, ask: Asked, words: Words) -> Day:
 
 def ahead_of(desk: Desk, state: State, ask: Asked) -> Forecast:
     """Give the forecast from today, or from the day that is asked about. Raises Refusal PROGRAMME_NOT_FOUND."""
-    day, known_at = ask.as_of.last_day() if ask.as_of else desk.today(), ask.known_at or EVERYTHING
+    asked, known_at = ask.as_of.last_day() if ask.as_of else None, ask.known_at or EVERYTHING
+    day = asked or desk.today()
 
     def make() -> Forecast:
-        return forecast(state.model.programme(ask.programme), state.model.services.values(), day, known_at)
+        programme, services = state.model.programme(ask.programme), state.model.services.values()
+        return forecast(programme, services, day, known_at, needed_from=asked)
 
-    return desk.shelf.once(state, ("forecast", ask.programme, day, known_at), make)
+    return desk.shelf.once(state, ("forecast", ask.programme, asked, day, known_at), make)
 
 
 def latest_report(desk: Desk, state: State, ask: Asked) -> PartialDate:
