@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from services.client import AsyncClient, Client, Places, RefusedError, StartAfreshError, UnreachableError
 from services.common.resources import Revision
-from tests.support.stack import SERVICES, Stack, running_stack
+from tests.support.stack import Stack, running_stack
 from tiendo.catalog.v1 import catalog_service_pb2, service_pb2
 from tiendo.integration.v1 import integration_pb2, integration_service_pb2
 from tiendo.status.v1 import events_pb2, status_service_pb2
@@ -27,26 +27,18 @@ async def stack() -> AsyncIterator[Stack]:
         yield started
 
 
-def places(stack: Stack) -> Places:
-    """Where this stack listens."""
-    return Places(**{service: stack.address(service) for service in SERVICES})
-
-
-def advance(
-    number: int, stage: integration_pb2.Stage.ValueType = integration_pb2.STAGE_BUILT, **fields: str
-) -> "Advance":
+def advance(number: int, etag: str = "") -> integration_service_pb2.AdvanceIntegrationRequest:
     """A step of a service that is known by its selection only."""
-    return Advance(name=f"integrations/bca-{number:03}", stage=stage, **fields)
-
-
-Advance = integration_service_pb2.AdvanceIntegrationRequest
+    return integration_service_pb2.AdvanceIntegrationRequest(
+        name=f"integrations/bca-{number:03}", stage=integration_pb2.STAGE_BUILT, etag=etag
+    )
 
 
 async def test_lists_give_each_service_once(stack: Stack) -> None:
     """All 227 over many pages, each once, in both clients; searches and integrations as well."""
 
     def blocking() -> list[list[str]]:
-        with Client(places(stack)) as tiendo:
+        with Client(stack.places()) as tiendo:
             return [
                 [service.name for service in tiendo.list_services(page_size=50)],
                 [service.name for service in tiendo.search_services("ho chieu")],
@@ -54,7 +46,7 @@ async def test_lists_give_each_service_once(stack: Stack) -> None:
             ]
 
     every, found, integrated = await asyncio.to_thread(blocking)
-    async with AsyncClient(places(stack)) as tiendo:
+    async with AsyncClient(stack.places()) as tiendo:
         assert [service.name async for service in tiendo.list_services(page_size=50)] == every
         assert [service.name async for service in tiendo.search_services("ho chieu")] == found
         listed = tiendo.list_integrations(filter_text="stage = INTEGRATED", page_size=3)
@@ -67,9 +59,9 @@ async def test_lists_give_each_service_once(stack: Stack) -> None:
 
 async def test_refusals_say_why(stack: Stack) -> None:
     """A refusal has its reason, field and metadata, is raised at once, and has changed nothing."""
-    with Client(places(stack)) as tiendo, pytest.raises(RefusedError) as blocking:
+    with Client(stack.places()) as tiendo, pytest.raises(RefusedError) as blocking:
         await asyncio.to_thread(tiendo.integration.AdvanceIntegration, advance(20, etag="AAAA"))
-    async with AsyncClient(places(stack)) as other:
+    async with AsyncClient(stack.places()) as other:
         with pytest.raises(RefusedError) as waiting:
             await other.catalog.GetService(catalog_service_pb2.GetServiceRequest(name="services/none"))
         unchanged = await other.integration.GetIntegration(
@@ -84,7 +76,7 @@ async def test_refusals_say_why(stack: Stack) -> None:
 
 async def test_what_was_written_is_read(stack: Stack) -> None:
     """Right after commands, many at once, another service's answer includes all of them; and one says who sent them."""
-    async with AsyncClient(places(stack), actor="Văn A") as tiendo:
+    async with AsyncClient(stack.places(), actor="Văn A") as tiendo:
         before = (await tiendo.status.GetCompletion(COMPLETION)).total
         named = service_pb2.Service(name="services/bca-030", display_name="Dịch vụ thử")
         await tiendo.catalog.UpdateService(catalog_service_pb2.UpdateServiceRequest(service=named))
@@ -101,8 +93,8 @@ async def test_what_was_written_is_read(stack: Stack) -> None:
 async def test_a_command_outlives_a_crash(stack: Stack) -> None:
     """A command that is sent while its service is dead is done once, within its deadline, when the service is back."""
     stack.kill("integration")
-    async with AsyncClient(places(stack), deadline_seconds=30) as tiendo:
-        asked = asyncio.create_task(tiendo.integration.AdvanceIntegration(advance(61)))  # type: ignore[arg-type]
+    async with AsyncClient(stack.places(), deadline_seconds=30) as tiendo:
+        asked = asyncio.ensure_future(tiendo.integration.AdvanceIntegration(advance(61)))
         stack.spawn("integration")
         await asked
         history = await tiendo.integration.ListTransitions(
@@ -116,7 +108,7 @@ async def test_a_command_outlives_a_crash(stack: Stack) -> None:
 async def test_every_call_ends_by_its_deadline(stack: Stack) -> None:
     """A service that stands still, and one that is not there: both are told apart, by the deadline and at once."""
     request = catalog_service_pb2.GetServiceRequest(name="services/bca-001")
-    async with AsyncClient(places(stack), deadline_seconds=0.5) as tiendo:
+    async with AsyncClient(stack.places(), deadline_seconds=0.5) as tiendo:
         await tiendo.catalog.GetService(request)
         stack.freeze("catalog")
         try:
@@ -137,7 +129,7 @@ async def test_a_watch_goes_on_over_a_crash(stack: Stack) -> None:
     seen: dict[str, list[int]] = {"blocking": [], "waiting": []}
     resumed: list[str] = []
     last = 100 + 5 * 3
-    tiendo, other = Client(places(stack)), AsyncClient(places(stack))
+    tiendo, other = Client(stack.places()), AsyncClient(stack.places())
     start = other.status.GetCompletion(COMPLETION)
     token = (await start).watch_token
 
@@ -173,7 +165,7 @@ async def test_a_watch_goes_on_over_a_crash(stack: Stack) -> None:
 async def test_a_lost_history_says_what_to_do(stack: Stack) -> None:
     """A token of another epoch is refused with the words to start afresh, and starting so works."""
     expired = Revision("progress", "another", 1).encode()
-    async with AsyncClient(places(stack)) as tiendo:
+    async with AsyncClient(stack.places()) as tiendo:
         with pytest.raises(StartAfreshError) as lost:
             await anext(aiter(tiendo.watch(after=expired)))
         answer = await tiendo.status.GetCompletion(COMPLETION)
@@ -188,7 +180,7 @@ async def test_a_lost_history_says_what_to_do(stack: Stack) -> None:
 
 async def test_closing_ends_a_watch(stack: Stack) -> None:
     """A program that closes its client leaves no thread behind."""
-    tiendo = Client(places(stack))
+    tiendo = Client(stack.places())
     began = threading.Event()
 
     def watch() -> None:

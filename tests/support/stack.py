@@ -19,6 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from services.cli import seeding
 from services.cli.children import kind_of
 from services.cli.client import connect
+from services.client import Places
 from services.common.broker import Broker
 from services.common.config import Settings
 from services.common.stream_specs import ensure_stream, stream_specs
@@ -93,6 +94,10 @@ class Stack:
     def address(self, service: str) -> str:
         """Where a service listens."""
         return f"127.0.0.1:{self.ports[service]}"
+
+    def places(self) -> Places:
+        """Where a client finds the services."""
+        return Places(**{service: self.address(service) for service in SERVICES})
 
     def log(self, service: str) -> str:
         """What a service, or one of its replicas, has logged so far, over all its starts."""
