@@ -228,25 +228,39 @@ class _Calls:
             timeout: float = rules.FILE_SECONDS,  # noqa: ASYNC109
             metadata: Any = (),
         ) -> AsyncIterator[Any]:
-            _, carried = self._client.revisions.begin()
-            headers = rules.merged(self._client.headers, metadata)
-            with self._failures(path):
-                async for message in inner(rules.prepared(request, carried), timeout=timeout, metadata=headers):
-                    yield message
+            client = self._client
+            tries = Tries(time.monotonic(), timeout, client.patience_seconds)
+            sent = rules.prepared(request, client.revisions.begin()[1])
+            headers = rules.merged(client.headers, metadata)
+            begun = False
+            while True:
+                try:
+                    async for message in inner(sent, timeout=tries.left(time.monotonic()), metadata=headers):
+                        begun = True
+                        yield message
+                except grpc.aio.AioRpcError as error:
+                    failure = read_error(error, client.places.of(rules.service_of(path)))
+                else:
+                    return
+                # What was given already cannot be taken back.
+                if begun:
+                    raise failure
+                await asyncio.sleep(tries.wait(failure, time.monotonic()))
 
         return ask
 
-    def stream_unary(self, path: str, *args: Any, **kwargs: Any) -> Any:
-        inner: Any = self._channel.stream_unary(path, *args, **kwargs)
+    def stream_stream(self, path: str, *args: Any, **kwargs: Any) -> Any:
+        inner: Any = self._channel.stream_stream(path, *args, **kwargs)
 
         async def send(
             requests: Iterable[Message] | AsyncIterable[Message],
             timeout: float = rules.FILE_SECONDS,  # noqa: ASYNC109
             metadata: Any = (),
-        ) -> Any:
+        ) -> AsyncIterator[Any]:
+            headers = rules.merged(self._client.headers, metadata)
             with self._failures(path):
-                headers = rules.merged(self._client.headers, metadata)
-                return await inner(requests, timeout=timeout, metadata=headers)
+                async for message in inner(requests, timeout=timeout, metadata=headers):
+                    yield message
 
         return send
 

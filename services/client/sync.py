@@ -212,23 +212,34 @@ class _Calls:
         inner = self._channel.unary_stream(path, *args, **kwargs)
 
         def ask(request: Message, timeout: float = rules.FILE_SECONDS, metadata: Any = ()) -> Iterator[Any]:
-            _, carried = self._client.revisions.begin()
-            messages = inner(
-                rules.prepared(request, carried),
-                timeout=timeout,
-                metadata=rules.merged(self._client.headers, metadata),
-            )
-            with self._failures(path):
-                yield from messages
+            client = self._client
+            tries = Tries(time.monotonic(), timeout, client.patience_seconds)
+            sent = rules.prepared(request, client.revisions.begin()[1])
+            headers = rules.merged(client.headers, metadata)
+            begun = False
+            while True:
+                try:
+                    for message in inner(sent, timeout=tries.left(time.monotonic()), metadata=headers):
+                        begun = True
+                        yield message
+                except grpc.RpcError as error:
+                    failure = read_error(error, client.places.of(rules.service_of(path)))
+                else:
+                    return
+                # What was given already cannot be taken back.
+                if begun:
+                    raise failure
+                time.sleep(tries.wait(failure, time.monotonic()))
 
         return ask
 
-    def stream_unary(self, path: str, *args: Any, **kwargs: Any) -> Any:
-        inner = self._channel.stream_unary(path, *args, **kwargs)
+    def stream_stream(self, path: str, *args: Any, **kwargs: Any) -> Any:
+        inner = self._channel.stream_stream(path, *args, **kwargs)
 
-        def send(requests: Iterable[Message], timeout: float = rules.FILE_SECONDS, metadata: Any = ()) -> Any:
+        def send(requests: Iterable[Message], timeout: float = rules.FILE_SECONDS, metadata: Any = ()) -> Iterator[Any]:
+            headers = rules.merged(self._client.headers, metadata)
             with self._failures(path):
-                return inner(iter(requests), timeout=timeout, metadata=rules.merged(self._client.headers, metadata))
+                yield from inner(iter(requests), timeout=timeout, metadata=headers)
 
         return send
 
