@@ -9,11 +9,14 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-from described import Contract, types_in
+from described import Contract, is_ours, types_in
 
 Json = dict[str, Any]
 _KIND = "PROGRESS_EVENT_KIND_"
-_TIMESTAMP = "google.protobuf.Timestamp"
+_OF_PROTOBUF: dict[str, Json] = {
+    "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
+    "google.protobuf.Duration": {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]{1,9})?s$"},
+}
 _SCALARS: dict[int, Json] = {
     FieldDescriptor.TYPE_STRING: {"type": "string"},
     FieldDescriptor.TYPE_BOOL: {"type": "boolean"},
@@ -182,8 +185,8 @@ def _schema(contract: Contract, described: Descriptor | EnumDescriptor) -> Json:
 
 
 def _field(field: FieldDescriptor) -> Json:
-    if field.message_type is not None and field.message_type.full_name == _TIMESTAMP:
-        one: Json = {"type": "string", "format": "date-time"}
+    if field.message_type is not None and not is_ours(field.message_type):
+        one = dict(_OF_PROTOBUF[field.message_type.full_name])
     elif (kind := field.message_type or field.enum_type) is not None:
         # Beside a $ref nothing counts: that it may have a description it stands in an allOf.
         one = {"allOf": [{"$ref": f"#/components/schemas/{kind.full_name}"}]}

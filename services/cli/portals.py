@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.client import new_request_id, pages
+from services.cli.client import pages
 from services.cli.integration import RequestOption, ServiceArgument, name_of, named, pb, portal_text
 from services.cli.moves import app
 from services.cli.output import answer_text, choose, detail_text, rest_command
@@ -34,9 +34,9 @@ def check_portal(
     request = pb.CheckPortalRequest(
         name=name_of(service),
         portal=chosen_portal(portal, session.lang),
-        request_id=request_id or new_request_id(),
+        request_id=request_id,
     )
-    reply = session.client.ask(session.client.integration.CheckPortal, request, seconds=_CHECK_SECONDS)
+    reply = session.client.integration.CheckPortal(request, timeout=_CHECK_SECONDS)
     if session.as_json:
         session.show_json(reply)
         return
