@@ -30,8 +30,9 @@ def page(contract: Contract, service: ServiceDescriptor) -> str:
     errors = contract.enum("tiendo.common.v1.ErrorReason")
     shown[errors.full_name] = errors
     lines += ["", "## Types"]
-    if len({described.name for described in shown.values()}) < len(shown):
-        raise ValueError(f"two types of {service.full_name} have one name, and links would not tell them apart")
+    names = [str(one.name).lower() for one in (*shown.values(), *service.methods)]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two parts of {service.full_name} have one name, and links would not tell them apart")
     for described in sorted(shown.values(), key=lambda one: str(one.name)):
         lines += ["", f"### {described.name}", "", contract.words(described), "", *_table(contract, described)]
     return "\n".join(lines) + "\n"

@@ -19,9 +19,6 @@ from tiendo.integration.v1 import integration_pb2
 
 __all__ = ["app"]
 
-# A portal that does not answer takes 40 s, and one that others ask at the same time longer.
-_CHECK_SECONDS = 90.0
-
 
 @command(app, "check-portal")
 def check_portal(
@@ -36,7 +33,7 @@ def check_portal(
         portal=chosen_portal(portal, session.lang),
         request_id=request_id,
     )
-    reply = session.client.integration.CheckPortal(request, timeout=_CHECK_SECONDS)
+    reply = session.client.integration.CheckPortal(request)
     if session.as_json:
         session.show_json(reply)
         return

@@ -196,11 +196,12 @@ class _Calls:
 
     def unary_unary(self, path: str, *args: Any, **kwargs: Any) -> Any:
         inner: Any = self._channel.unary_unary(path, *args, **kwargs)
+        seconds = rules.LONG_CALLS.get(path, self._client.deadline_seconds)
 
         async def ask(request: Message, timeout: float | None = None, metadata: Any = ()) -> Any:  # noqa: ASYNC109
             ordered = rules.is_command(request) and self._client.revisions.kept
             async with self._room if ordered else contextlib.nullcontext():
-                return await self._ask(path, inner, request, timeout or self._client.deadline_seconds, metadata)
+                return await self._ask(path, inner, request, timeout or seconds, metadata)
 
         return ask
 

@@ -20,6 +20,9 @@ DEADLINE_SECONDS = 10.0
 FILE_SECONDS = 300.0
 """The default deadlines of a call, and of one that sends or brings a file."""
 
+LONG_CALLS = {"/tiendo.integration.v1.IntegrationService/CheckPortal": 90.0}
+"""Calls that take longer by their nature, with their own default deadlines, seconds."""
+
 RENEW_SECONDS = 600.0
 """A watch changes to a new connection after so long; a server that hangs is left by then at the latest."""
 

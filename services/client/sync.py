@@ -256,12 +256,13 @@ class _Call:
 
     def __init__(self, client: Client, path: str, inner: Any, room: threading.BoundedSemaphore) -> None:
         self._client, self._inner, self._service, self._room = client, inner, rules.service_of(path), room
+        self._seconds = rules.LONG_CALLS.get(path, client.deadline_seconds)
 
     def __call__(self, request: Message, timeout: float | None = None, metadata: Any = ()) -> Any:
         """Call within `timeout` seconds. Raises TiendoError."""
         ordered = rules.is_command(request) and self._client.revisions.kept
         with self._room if ordered else contextlib.nullcontext():
-            return self._ask(request, timeout or self._client.deadline_seconds, metadata)
+            return self._ask(request, timeout or self._seconds, metadata)
 
     def _ask(self, request: Message, seconds: float, metadata: Any) -> Any:
         client, revisions = self._client, self._client.revisions
@@ -283,6 +284,6 @@ class _Call:
         """Try once, without waiting for the reply; `result()` gives it or raises grpc.RpcError."""
         return self._inner.future(
             request,
-            timeout=timeout or self._client.deadline_seconds,
+            timeout=timeout or self._seconds,
             metadata=rules.merged(self._client.headers, metadata),
         )

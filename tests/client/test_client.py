@@ -1,6 +1,7 @@
 """The client library against the real services: what it promises to a program that uses it."""
 
 import asyncio
+import json
 import threading
 from collections.abc import AsyncIterator
 
@@ -11,7 +12,7 @@ import pytest_asyncio
 from services.client import AsyncClient, Client, Places, RefusedError, StartAfreshError, UnreachableError
 from services.common.resources import Revision
 from tests.support.stack import Stack, running_stack
-from tiendo.catalog.v1 import catalog_service_pb2, service_pb2
+from tiendo.catalog.v1 import catalog_service_pb2, export_pb2, service_pb2
 from tiendo.integration.v1 import integration_pb2, integration_service_pb2
 from tiendo.status.v1 import events_pb2, status_service_pb2
 
@@ -103,6 +104,29 @@ async def test_a_command_outlives_a_crash(stack: Stack) -> None:
     await stack.wait_serving("integration")
 
     assert len(history.transitions) == 1
+
+
+async def test_a_file_outlives_a_crash_before_its_first_byte(stack: Stack) -> None:
+    """An export that is asked for while its service is dead comes, whole, in both clients."""
+    request = catalog_service_pb2.ExportServicesRequest(format=export_pb2.EXPORT_FORMAT_JSON)
+
+    def blocking() -> bytes:
+        with Client(stack.places(), patience_seconds=30) as tiendo:
+            return b"".join(part.chunk for part in tiendo.catalog.ExportServices(request))
+
+    stack.kill("catalog")
+    file = asyncio.create_task(asyncio.to_thread(blocking))
+    async with AsyncClient(stack.places(), patience_seconds=30) as tiendo:
+        asked = asyncio.create_task(_joined(tiendo, request))
+        stack.spawn("catalog")
+        other = await asked
+
+    assert await file == other
+    assert len(json.loads(other)) == 227
+
+
+async def _joined(tiendo: AsyncClient, request: catalog_service_pb2.ExportServicesRequest) -> bytes:
+    return b"".join([part.chunk async for part in tiendo.catalog.ExportServices(request)])
 
 
 async def test_every_call_ends_by_its_deadline(stack: Stack) -> None:
