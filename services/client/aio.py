@@ -38,7 +38,10 @@ class AsyncListMethod(Protocol[Asked_contra, Page_co]):
 
 
 class AsyncClient:
-    """`services.client.Client` for asyncio: `await client.catalog.GetService(request)`."""
+    """`services.client.Client` for asyncio: `await client.catalog.GetService(request)`.
+
+    A call gives its reply and nothing of grpc.aio's call object: to give it up, cancel the task that waits for it.
+    """
 
     def __init__(
         self,
