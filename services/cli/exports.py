@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 
 from services.cli.catalog import ProgrammeOption, app
-from services.cli.client import REFUSED
-from services.cli.files import appearing
-from services.cli.session import Session, StopError, UsageProblemError, command, to_json
+from services.cli.files import refuse_existing, written
+from services.cli.session import Session, UsageProblemError, command, to_json
 from services.cli.status import programme_name
 from services.common.words import Lang
 from tiendo.catalog.v1 import catalog_service_pb2, export_pb2
@@ -38,9 +37,7 @@ def export(
     """Write the services into a file: lines (.csv), a workbook (.xlsx), JSON, or linked data (.jsonld)."""
     if file.suffix.lower() not in _FORMATS:
         raise UsageProblemError(session.word("screen.export.wrong_suffix", file=file))
-    if file.exists() and not force:
-        session.complain(session.word("screen.export.exists", file=file))
-        raise StopError(REFUSED)
+    refuse_existing(session, file, force=force)
     request = catalog_service_pb2.ExportServicesRequest(
         programme=programme_name(programme),
         filter=filter_text,
@@ -48,14 +45,10 @@ def export(
         language=_LANGUAGES[session.lang],
     )
     header = export_pb2.ExportHeader()
-    try:
-        with appearing(file) as content:
-            for part in session.client.catalog.ExportServices(request):
-                content.write(part.chunk)
-                header.MergeFrom(part.header)
-    except OSError as failure:
-        session.complain(session.word("screen.export.not_written", file=file, why=failure.strerror))
-        raise StopError(REFUSED) from None
+    with written(session, file, force=force) as content:
+        for part in session.client.catalog.ExportServices(request):
+            content.write(part.chunk)
+            header.MergeFrom(part.header)
     if session.as_json:
         session.say(to_json(header))
         return

@@ -64,7 +64,9 @@ async def test_a_refusal_is_told_at_once(reason: Reason) -> None:
 
     answers = await both(handler)
 
-    assert [(each.reason, each.field, each.metadata) for each in answers] == [(reason, "etag", {"name": "services/a"})] * 2
+    assert [(each.reason, each.field, each.metadata) for each in answers] == [
+        (reason, "etag", {"name": "services/a"})
+    ] * 2
     assert handler.seen == [REQUEST]
 
 

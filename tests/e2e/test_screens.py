@@ -156,7 +156,7 @@ async def test_the_services_are_written_into_a_file(stack: Stack, tmp_path: Path
     assert first == [f"12 services written to {file}"]
     assert len(rows) == 13
     assert rows[0].startswith('"Plan number","Id","Service name"')
-    assert again == [f"{file} is there already. Use --force to replace it."]
+    assert again == [f"{file} exists; add --force to replace it."]
     assert forced == [f"227 services written to {file}"]
     assert refused[0].startswith("Refused: ")
     assert wrong[0].startswith("Wrong usage: services.pdf: the name must end in .csv")

@@ -49,7 +49,7 @@ class Rpc:
 class Client:
     """Calls as any client makes them, in raw bytes or messages."""
 
-    def __init__(self, channel: grpc.aio.Channel, address: str) -> None:
+    def __init__(self, channel: grpc.aio.Channel, address: str = "") -> None:
         self.address = address
         name = SERVICE.full_name
         self.raw: Any = channel.unary_unary(f"/{name}/GetCompletion")

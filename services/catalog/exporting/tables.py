@@ -72,7 +72,7 @@ COLUMNS = (
     Column("term.field", 24, lambda _, service: service.field),
     Column("term.agency", 24, lambda export, service: _SEVERAL.join(e.agency for e in export.agencies(service))),
     Column("term.level", 14, lambda _, service: _SEVERAL.join(service.levels)),
-    Column("export.audience", 18, lambda _, service: _SEVERAL.join(service.audiences)),
+    Column("report.column.audience", 18, lambda _, service: _SEVERAL.join(service.audiences)),
     Column("term.online_level", 12, _level),
     Column("term.channel", 18, lambda _, service: _SEVERAL.join(service.channels)),
     Column("term.provenance", 60, _provenance),
@@ -100,7 +100,7 @@ def workbook(export: Export) -> Iterator[bytes]:
         # Texts are written as texts; these say the same of whatever else might write here.
         options = {"constant_memory": True, "tmpdir": folder, "strings_to_formulas": False, "strings_to_urls": False}
         book = Workbook(str(file), options)
-        sheet = book.add_worksheet(word("export.sheet", export.lang))
+        sheet = book.add_worksheet(word("report.services", export.lang))
         try:
             yield from _rows(export, book, sheet)
             book.close()
