@@ -3,12 +3,13 @@
 Invariant: a read is answered from one state, and from bytes that are ready, so it never waits for the database.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any
 
 from google.protobuf.message import Message
 
-from services.catalog import usecases, wire
+from services.catalog import exporting, usecases, wire
 from services.catalog.domain import Naming
 from services.catalog.storage import CatalogWork, ServiceEntry, State
 from services.catalog.usecases import Done
@@ -111,13 +112,32 @@ class Rpc(Endpoint[State, CatalogWork]):
     def _list(self, state: State, request: pb.ListServicesRequest) -> bytes:
         programme = self._programme(state, request.programme)
         order = _order(request.order_by, programme)
-        entries, keys = state.sorted(programme, order)
-        if request.filter:
-            matches = parse_filter(request.filter, self._fields())
-            found = [index for index, entry in enumerate(entries) if matches(entry)]
-            entries, keys = [entries[index] for index in found], [keys[index] for index in found]
+        entries, keys = self._chosen(state, programme, order, request.filter)
         asked = query_hash("services", programme, request.filter, order.text)
         return self._page(state, entries, keys, request, asked, order.descending)
+
+    def _chosen(
+        self, state: State, programme: str, order: Order[ServiceEntry], filter_text: str
+    ) -> tuple[list[ServiceEntry], list[tuple[Any, ...]]]:
+        entries, keys = state.sorted(programme, order)
+        if filter_text:
+            matches = parse_filter(filter_text, self._fields())
+            found = [index for index, entry in enumerate(entries) if matches(entry)]
+            entries, keys = [entries[index] for index in found], [keys[index] for index in found]
+        return entries, keys
+
+    async def export_services(self, request: pb.ExportServicesRequest, call: Call) -> AsyncGenerator[bytes, None]:
+        """The services as a file."""
+        kind = exporting.known_format(request.format)
+        state = await self.read(request.at_least, call)
+        programme = self._programme(state, request.programme)
+        entries, _ = self._chosen(state, programme, _order("", programme), request.filter)
+        today, lang = vietnam_day(self.clock()), exporting.known_language(request.language)
+        export = exporting.Export(state.programmes.get(programme), entries, lang, today)
+        yield chunk(1, exporting.header(export, kind, self.revisions(state)))
+        async with aclosing(exporting.pieces(export, kind)) as pieces:
+            async for piece in pieces:
+                yield chunk(2, piece)
 
     async def search_services(self, request: pb.SearchServicesRequest, call: Call) -> bytes:
         """Services that hold every word, best first."""

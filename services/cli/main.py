@@ -8,7 +8,7 @@ import logging
 import structlog
 import typer
 
-from services.cli import backups, catalog, doctor, outlook, parts, portals, report, status, up, watch
+from services.cli import backups, doctor, exports, outlook, parts, portals, report, status, up, watch
 from services.cli.session import Globals, JsonOption, LangOption
 
 app = typer.Typer(
@@ -34,7 +34,7 @@ report.register(app)
 outlook.register(app)
 watch.register(app)
 doctor.register(app)
-app.add_typer(catalog.app, name="catalog")
+app.add_typer(exports.app, name="catalog")
 app.add_typer(portals.app, name="integration")
 
 

@@ -91,6 +91,11 @@ class CatalogServiceStub:
                 request_serializer=tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.RetireServiceRequest.SerializeToString,
                 response_deserializer=tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.RetireServiceResponse.FromString,
                 _registered_method=True)
+        self.ExportServices = channel.unary_stream(
+                '/tiendo.catalog.v1.CatalogService/ExportServices',
+                request_serializer=tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.ExportServicesRequest.SerializeToString,
+                response_deserializer=tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.ExportServicesResponse.FromString,
+                _registered_method=True)
         self.ListEvents = channel.unary_unary(
                 '/tiendo.catalog.v1.CatalogService/ListEvents',
                 request_serializer=tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.ListEventsRequest.SerializeToString,
@@ -181,6 +186,13 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportServices(self, request, context):
+        """The services as a file, all from one revision, in the order of the plan. A file that came whole ends with OK.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListEvents(self, request, context):
         """Rows of the journal after a sequence, in order, without gaps: the truth for whoever missed something.
         """
@@ -245,6 +257,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.RetireService,
                     request_deserializer=tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.RetireServiceRequest.FromString,
                     response_serializer=tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.RetireServiceResponse.SerializeToString,
+            ),
+            'ExportServices': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportServices,
+                    request_deserializer=tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.ExportServicesRequest.FromString,
+                    response_serializer=tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.ExportServicesResponse.SerializeToString,
             ),
             'ListEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListEvents,
@@ -551,6 +568,33 @@ class CatalogService:
             '/tiendo.catalog.v1.CatalogService/RetireService',
             tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.RetireServiceRequest.SerializeToString,
             tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.RetireServiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportServices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tiendo.catalog.v1.CatalogService/ExportServices',
+            tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.ExportServicesRequest.SerializeToString,
+            tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.ExportServicesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -59,6 +59,8 @@ class CatalogServiceStub:
     """Changes a service; giving a slot its display_name names it and keeps its number, id and history."""
     RetireService: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.RetireServiceRequest, _catalog_service_pb2.RetireServiceResponse]
     """Records that the procedure was abolished. Changes no count. FAILED_PRECONDITION (ALREADY_RETIRED) the second time."""
+    ExportServices: _grpc.UnaryStreamMultiCallable[_catalog_service_pb2.ExportServicesRequest, _catalog_service_pb2.ExportServicesResponse]
+    """The services as a file, all from one revision, in the order of the plan. A file that came whole ends with OK."""
     ListEvents: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListEventsRequest, _catalog_service_pb2.ListEventsResponse]
     """Rows of the journal after a sequence, in order, without gaps: the truth for whoever missed something."""
 
@@ -93,6 +95,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Changes a service; giving a slot its display_name names it and keeps its number, id and history."""
     RetireService: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.RetireServiceRequest, _catalog_service_pb2.RetireServiceResponse]  # type: ignore[assignment]
     """Records that the procedure was abolished. Changes no count. FAILED_PRECONDITION (ALREADY_RETIRED) the second time."""
+    ExportServices: _aio.UnaryStreamMultiCallable[_catalog_service_pb2.ExportServicesRequest, _catalog_service_pb2.ExportServicesResponse]  # type: ignore[assignment]
+    """The services as a file, all from one revision, in the order of the plan. A file that came whole ends with OK."""
     ListEvents: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListEventsRequest, _catalog_service_pb2.ListEventsResponse]  # type: ignore[assignment]
     """Rows of the journal after a sequence, in order, without gaps: the truth for whoever missed something."""
 
@@ -190,6 +194,14 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.RetireServiceResponse, _abc.Awaitable[_catalog_service_pb2.RetireServiceResponse]]:
         """Records that the procedure was abolished. Changes no count. FAILED_PRECONDITION (ALREADY_RETIRED) the second time."""
+
+    @_abc_1.abstractmethod
+    def ExportServices(
+        self,
+        request: _catalog_service_pb2.ExportServicesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_catalog_service_pb2.ExportServicesResponse], _abc.AsyncIterator[_catalog_service_pb2.ExportServicesResponse]]:
+        """The services as a file, all from one revision, in the order of the plan. A file that came whole ends with OK."""
 
     @_abc_1.abstractmethod
     def ListEvents(
