@@ -8,15 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import uuid4
 
-import grpc
 import typer
 from google.protobuf import json_format
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from services.cli.catalog import RequestOption, app
-from services.cli.client import REFUSED, new_request_id, read_error
+from services.cli.catalog import RequestOption
+from services.cli.client import REFUSED
+from services.cli.exports import app
 from services.cli.lists import (
     AcceptOption,
     DryRunOption,
@@ -104,7 +105,7 @@ def import_list(
         defaults=dict(pairs(session, default, "--default")),
         matches=map(_match, matches(session, accept, mapping)),
         dry_run=dry_run,
-        request_id="" if dry_run else request_id or new_request_id(),
+        request_id="" if dry_run else request_id or str(uuid4()),
     )
     if register:
         options.register = True
@@ -133,10 +134,9 @@ def _match(match: Match) -> import_pb2.RowMatch:
 def _send(
     session: Session, path: Path, options: import_pb2.ImportOptions
 ) -> tuple[list[import_pb2.RowResult], import_pb2.ImportSummary]:
-    """Send the file and take the report. Raises CallError."""
+    """Send the file and take the report. Raises TiendoError."""
     rows: list[import_pb2.RowResult] = []
     summary = import_pb2.ImportSummary()
-    address = session.settings.address_of("catalog")
     with _progress(session) as tell:
 
         def requests() -> Iterator[pb.ImportServicesRequest]:
@@ -145,17 +145,11 @@ def _send(
                 while piece := content.read(_CHUNK):
                     yield pb.ImportServicesRequest(chunk=piece)
 
-        try:
-            parts = session.client.catalog.ImportServices(
-                requests(), timeout=_SECONDS, metadata=session.client.metadata
-            )
-            for part in parts:
-                tell(part.progress)
-                rows.extend(part.rows.results)
-                if part.HasField("summary"):
-                    summary = part.summary
-        except grpc.RpcError as error:
-            raise read_error(error, address) from None
+        for part in session.client.catalog.ImportServices(requests(), timeout=_SECONDS):
+            tell(part.progress)
+            rows.extend(part.rows.results)
+            if part.HasField("summary"):
+                summary = part.summary
     return rows, summary
 
 

@@ -11,8 +11,8 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from services.cli.client import RefusedError
 from services.cli.session import Session, UsageProblemError
+from services.client import RefusedError
 from services.common.errors import Refusal
 from services.common.sheets import UNUSED, Column, Columns, Skipped, read_list
 from services.common.words import word_error

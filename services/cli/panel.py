@@ -58,11 +58,8 @@ def show(
     if engine != "embedded":
         lines.append(word(f"screen.up.engine_{engine}", lang))
     wanted = commands(call, addresses.assignments(), lang)
-    rows: list[str] = []
-    for column in (max(_COLUMN, *(len(text) + 1 for text, _ in wanted)), 0):
-        rows = [f"  {text + ' ':<{column}} {meaning}" for text, meaning in wanted]
-        if max(map(len, rows)) + _FRAME <= console.width:
-            break
+    column = max(_COLUMN, *(len(text) + 1 for text, _ in wanted))
+    rows = [f"  {text:<{column}} {meaning}" for text, meaning in wanted]
     second, foot = word("screen.up.second_terminal", lang), word("screen.up.foot", lang)
     inside = max(map(len, rows)) + _FRAME <= console.width
     if inside:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from services.cli import backups, seeding, streams
-from services.cli.client import UNREACHABLE, Client
+from services.cli.client import UNREACHABLE, connect
 from services.cli.processes import become, environ_beside, run_all
 from services.cli.seed import load
 from services.cli.session import Session, StopError, UsageProblemError, command
@@ -87,7 +87,7 @@ def migrate(
 
 def seed(session: Session) -> None:
     """Send the first programme, its 227 services and the 11 that are complete; twice changes nothing."""
-    client = Client(session.settings, seeding.SEED_ACTOR)
+    client = connect(session.settings, seeding.SEED_ACTOR)
     revisions = seeding.send(client)
     if session.as_json:
         session.show_json({"revisions": revisions})

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from services.cli.client import new_request_id, pages
+from services.cli.client import pages
 from services.cli.imports import app as catalog_app
 from services.cli.output import date_text, or_nothing, parse_date
 from services.cli.session import Session, UsageProblemError, command
@@ -58,7 +58,7 @@ def list_programmes(session: Session) -> None:
 def get(session: Session, programme: ProgrammeArgument = "") -> None:
     """Show one programme."""
     request = pb.GetProgrammeRequest(name=programme_name(programme))
-    found = session.client.ask(session.client.catalog.GetProgramme, request).programme
+    found = session.client.catalog.GetProgramme(request).programme
     if session.as_json:
         session.show_json(found)
         return
@@ -89,10 +89,8 @@ def create(
     )
     if citation:
         made.provenance.add(kind=provenance_pb2.PROVENANCE_KIND_REPORTED, citation=citation)
-    request = pb.CreateProgrammeRequest(
-        programme_id=programme, programme=made, request_id=request_id or new_request_id()
-    )
-    reply = session.client.ask(session.client.catalog.CreateProgramme, request)
+    request = pb.CreateProgrammeRequest(programme_id=programme, programme=made, request_id=request_id)
+    reply = session.client.catalog.CreateProgramme(request)
     _told(session, reply, "created")
 
 
@@ -110,9 +108,7 @@ def update(
     request_id: Annotated[str, typer.Option("--request-id", help="To send the same command again.")] = "",
 ) -> None:
     """Change what is given; the only way a denominator moves."""
-    before = session.client.ask(
-        session.client.catalog.GetProgramme, pb.GetProgrammeRequest(name=programme_name(programme))
-    ).programme
+    before = session.client.catalog.GetProgramme(pb.GetProgrammeRequest(name=programme_name(programme))).programme
     made = programme_pb2.Programme(
         name=before.name,
         display_name=name,
@@ -127,10 +123,8 @@ def update(
     if not paths:
         choices = "--name, --planned, --start, --target, --owner, --gloss"
         raise UsageProblemError(session.word("screen.common.at_least_one_of", choices=choices))
-    request = pb.UpdateProgrammeRequest(
-        programme=made, update_mask=FieldMask(paths=paths), request_id=request_id or new_request_id()
-    )
-    _told(session, session.client.ask(session.client.catalog.UpdateProgramme, request), "updated")
+    request = pb.UpdateProgrammeRequest(programme=made, update_mask=FieldMask(paths=paths), request_id=request_id)
+    _told(session, session.client.catalog.UpdateProgramme(request), "updated")
 
 
 def _told(session: Session, reply: pb.CreateProgrammeResponse | pb.UpdateProgrammeResponse, what: str) -> None:

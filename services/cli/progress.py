@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from services.cli.client import REFUSED, RefusedError, pages
+from services.cli.client import REFUSED, pages
 from services.cli.lists import (
     AcceptOption,
     DryRunOption,
@@ -40,6 +40,7 @@ from services.cli.portals import app
 from services.cli.progress_rows import COLUMNS, NEEDED, Problem, Services, Step, step_of
 from services.cli.session import Session, StopError, UsageProblemError, command
 from services.cli.status import figure, programme_name
+from services.client import RefusedError
 from services.common.dates import VIETNAM, EffectiveDate, PartialDate
 from services.common.sheets import Columns, ListRow, Skipped, read_list
 from services.common.words import word
@@ -217,7 +218,7 @@ def _record(session: Session, path: Path, found: _List, standing: dict[str, inte
     content = hashlib.sha256(digest.encode() + batch.SerializeToString(deterministic=True)).hexdigest()
     batch.request_id = f"import-{content}"
     try:
-        return session.client.ask(session.client.integration.BatchAdvanceIntegrations, batch).revision
+        return session.client.integration.BatchAdvanceIntegrations(batch).revision
     except RefusedError as refused:
         place = _PLACE.match(refused.field)
         if place is None:

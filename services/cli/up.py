@@ -14,7 +14,7 @@ import typer
 from services.cli import pages, panel, running, seeding
 from services.cli.addresses import WEB_SETTING, Addresses, calling_host, find
 from services.cli.children import Child, Children, EndedError
-from services.cli.client import Client
+from services.cli.client import connect
 from services.cli.engines import ENGINES, Engine
 from services.cli.launch import Launch, names
 from services.cli.restarts import Restarts
@@ -114,7 +114,7 @@ def _check_ports(session: Session, addresses: Addresses, shape: Engine, page_por
 def _show(session: Session, addresses: Addresses, shape: Engine) -> None:
     # The settings were read before the ports were known to all.
     settings = session.settings.model_copy(update={f"{name}_address": addresses.calls[name] for name in SERVICES})
-    client = Client(settings, seeding.SEED_ACTOR)
+    client = connect(settings, seeding.SEED_ACTOR)
     try:
         revisions = seeding.send(client)
         line = figure(client, session.lang, at_least=tuple(revisions))

@@ -111,11 +111,13 @@ def forecast(
     as_of: date,
     known_at: datetime = EVERYTHING,
     *,
+    needed_from: date | None = None,
     seed: int = 227,
 ) -> Forecast:
     """Forecast the programme from what holds on `as_of`, by what was recorded up to `known_at`.
 
-    Raises Refusal PROGRAMME_NOT_FOUND like `count`.
+    What is needed per month counts from the end of `needed_from`; None: of the latest report, as of which figures are
+    where nobody asks for a day. Raises Refusal PROGRAMME_NOT_FOUND like `count`.
     """
     counted = count(programme, services, as_of, known_at)
     observed: Counter[PartialDate] = Counter()
@@ -139,7 +141,7 @@ def forecast(
         planned=planned,
         completed=completed,
         remaining=remaining,
-        needed_per_month=needed_per_month(remaining, begin, target) if target and remaining else None,
+        needed_per_month=needed_per_month(remaining, needed_from or begin, target) if target and remaining else None,
         actual_per_month=sum(weeks) / len(weeks) / _MONTHS_A_WEEK if enough else None,
         finish_dates=tuple((percent, _day_after(begin, runs.finished_in(percent))) for percent in PERCENTS)
         if runs

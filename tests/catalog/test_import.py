@@ -19,7 +19,7 @@ from tests.support.catalog import create, everything, fill, name, refusal, runni
 from tests.support.importing import import_list, journal_length, last_events, requests
 from tests.support.lists import HEADINGS, export, ministry_export, saved_as, workbook
 from tiendo.catalog.v1 import catalog_service_pb2 as pb
-from tiendo.catalog.v1 import import_pb2, service_pb2
+from tiendo.catalog.v1 import export_pb2, import_pb2, service_pb2
 from tiendo.common.v1 import provenance_pb2
 
 
@@ -462,3 +462,33 @@ async def test_a_caller_that_leaves_holds_up_nobody(tmp_path: Path) -> None:
 
     assert report.counts == {"created": 1}
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+@pytest.mark.parametrize("language", ["VIETNAMESE", "ENGLISH"])
+async def test_an_export_comes_back_without_a_change(tmp_path: Path, form: str, language: str) -> None:
+    """Services as they are handed on, formula-like names and slots among them, are the ones that are there."""
+    asked = pb.ExportServicesRequest(
+        format=export_pb2.ExportFormat.Value(f"EXPORT_FORMAT_{form.upper()}"),
+        language=export_pb2.ExportLanguage.Value(f"EXPORT_LANGUAGE_{language}"),
+    )
+    level = service_pb2.OnlineLevel(scheme=service_pb2.ONLINE_LEVEL_SCHEME_ND42_2022, level="TOAN_TRINH")
+    told = {
+        "english_gloss": "Sample",
+        "field": "Lĩnh vực thử",
+        "levels": ["Bộ", "Tỉnh"],
+        "audiences": ["Công dân", "Tổ chức"],
+        "channels": ["Trực tuyến"],
+        "online_levels": [level],
+        "agencies": [service_pb2.Agency(agency="Cục A"), service_pb2.Agency(agency="Cục B")],
+        "procedure_codes": [service_pb2.ProcedureCode(code="1.003290"), service_pb2.ProcedureCode(code="1.003300")],
+    }
+    async with running_catalog(tmp_path) as catalog:
+        await fill(catalog, 2)
+        await create(catalog, 3, "=SUM(A1)")
+        await create(catalog, 4, "Mẫu đủ", **told)
+        file = tmp_path / f"services.{form}"
+        file.write_bytes(b"".join([part.chunk async for part in catalog.stub.ExportServices(asked)]))
+        report = await import_list(catalog, file)
+
+    assert report.counts == {"unchanged": 4}, report.problems()

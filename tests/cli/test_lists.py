@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.client import RefusedError
 from services.cli.lists import Match, brief, column_map, match_of, matches, pairs
 from services.cli.session import Session, UsageProblemError
+from services.client import RefusedError
 from services.common.words import Lang
 from tests.support.lists import workbook
 

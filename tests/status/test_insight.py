@@ -73,6 +73,18 @@ async def test_the_seed_forecasts_nothing_but_the_pace_needed(seeded: StatusServ
     assert (reply.basis.minimum_distinct_dates, reply.basis.minimum_weeks) == (6, 8)
 
 
+@pytest.mark.parametrize(("month", "needed"), [(9, 72), (10, 108), (11, 216), (12, None)])
+async def test_a_day_that_is_asked_is_where_the_needed_pace_begins(
+    seeded: StatusService, month: int, needed: int | None
+) -> None:
+    """What silence since the latest report leaves to do has fewer months to be done in."""
+    asked = date_pb2.PartialDate(year=2022, month=month)
+    reply = await seeded.stub.GetForecast(pb.GetForecastRequest(as_of=asked), timeout=5)
+
+    assert reply.remaining == 216
+    assert (reply.needed_per_month if reply.HasField("needed_per_month") else None) == needed
+
+
 async def test_the_seed_has_no_items(seeded: StatusService) -> None:
     """One number for what is not reported, every kind counted, and the target that has passed."""
     reply = await seeded.stub.ListAttention(pb.ListAttentionRequest(), timeout=5)

@@ -105,7 +105,8 @@ class Figures(Endpoint[State, StatusWork]):
         """When the plan may be complete."""
         state = await self.read(request.at_least, call)
         asked = self._asked(request)
-        forecast = await asyncio.to_thread(usecases.forecast, state, *asked.of)
+        needed_from = asked.as_of.last_day() if request.as_of.year else None
+        forecast = await asyncio.to_thread(usecases.forecast, state, *asked.of, needed_from=needed_from)
         reply = wire.forecast_out(asked.programme, asked.as_of, forecast)
         reply.revisions.extend(self.revisions(state))
         return reply

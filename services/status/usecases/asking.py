@@ -86,13 +86,22 @@ def burn_up(
     )
 
 
-def forecast(state: State, programme_id: str, as_of: date, known_at: datetime = EVERYTHING) -> Forecast:
+def forecast(
+    state: State,
+    programme_id: str,
+    as_of: date,
+    known_at: datetime = EVERYTHING,
+    *,
+    needed_from: date | None = None,
+) -> Forecast:
     """Give when the plan may be complete, judged on a day. Raises Refusal PROGRAMME_NOT_FOUND."""
-    return state.answers.get(
-        ("forecast", programme_id, as_of, known_at),
-        lambda: work_out(state.model.programme(programme_id), state.model.services.values(), as_of, known_at),
-        lambda answer: _PART_BYTES * len(answer.band),
-    )
+
+    def make() -> Forecast:
+        programme, services = state.model.programme(programme_id), state.model.services.values()
+        return work_out(programme, services, as_of, known_at, needed_from=needed_from)
+
+    asked = ("forecast", programme_id, as_of, known_at, needed_from)
+    return state.answers.get(asked, make, lambda answer: _PART_BYTES * len(answer.band))
 
 
 def attention(

@@ -9,6 +9,7 @@ from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from tiendo.catalog.v1 import events_pb2 as _events_pb2
+from tiendo.catalog.v1 import export_pb2 as _export_pb2
 from tiendo.catalog.v1 import import_pb2 as _import_pb2
 from tiendo.catalog.v1 import programme_pb2 as _programme_pb2
 from tiendo.catalog.v1 import service_pb2 as _service_pb2
@@ -863,6 +864,76 @@ class ImportServicesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
 
 Global___ImportServicesResponse: _TypeAlias = ImportServicesResponse  # noqa: Y015
+
+@_typing.final
+class ExportServicesRequest(_message.Message):
+    """Asks for the services as a file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRAMME_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    AT_LEAST_FIELD_NUMBER: _builtins.int
+    programme: _builtins.str
+    """`programmes/{id}`: only its members. Empty: the installation's default. `programmes/-`: every service."""
+    filter: _builtins.str
+    """As in ListServicesRequest."""
+    format: _export_pb2.ExportFormat.ValueType
+    """Required. What file to make."""
+    language: _export_pb2.ExportLanguage.ValueType
+    """For CSV and XLSX. Default Vietnamese."""
+    @_builtins.property
+    def at_least(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Revisions the file must include. At most 20."""
+
+    def __init__(
+        self,
+        *,
+        programme: _builtins.str = ...,
+        filter: _builtins.str = ...,
+        format: _export_pb2.ExportFormat.ValueType = ...,
+        language: _export_pb2.ExportLanguage.ValueType = ...,
+        at_least: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least", b"at_least", "filter", b"filter", "format", b"format", "language", b"language", "programme", b"programme"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportServicesRequest: _TypeAlias = ExportServicesRequest  # noqa: Y015
+
+@_typing.final
+class ExportServicesResponse(_message.Message):
+    """A part of the file: the header first, then the bytes in order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    """At most 64 KiB."""
+    @_builtins.property
+    def header(self) -> _export_pb2.ExportHeader:
+        """First, once."""
+
+    def __init__(
+        self,
+        *,
+        header: _export_pb2.ExportHeader | None = ...,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header", "part", b"part"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header", "part", b"part"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["header", "chunk"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___ExportServicesResponse: _TypeAlias = ExportServicesResponse  # noqa: Y015
 
 @_typing.final
 class ListEventsRequest(_message.Message):

@@ -66,6 +66,8 @@ class CatalogServiceStub:
     INVALID_ARGUMENT (FILE_UNREADABLE, HEADER_NOT_FOUND, TOO_MANY above 100,000 rows) for a file that is not taken at all;
     rejected rows are a report, with OK.
     """
+    ExportServices: _grpc.UnaryStreamMultiCallable[_catalog_service_pb2.ExportServicesRequest, _catalog_service_pb2.ExportServicesResponse]
+    """The services as a file, all from one revision, in the order of the plan. A file that came whole ends with OK."""
     ListEvents: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListEventsRequest, _catalog_service_pb2.ListEventsResponse]
     """Rows of the journal after a sequence, in order, without gaps: the truth for whoever missed something."""
 
@@ -107,6 +109,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     INVALID_ARGUMENT (FILE_UNREADABLE, HEADER_NOT_FOUND, TOO_MANY above 100,000 rows) for a file that is not taken at all;
     rejected rows are a report, with OK.
     """
+    ExportServices: _aio.UnaryStreamMultiCallable[_catalog_service_pb2.ExportServicesRequest, _catalog_service_pb2.ExportServicesResponse]  # type: ignore[assignment]
+    """The services as a file, all from one revision, in the order of the plan. A file that came whole ends with OK."""
     ListEvents: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListEventsRequest, _catalog_service_pb2.ListEventsResponse]  # type: ignore[assignment]
     """Rows of the journal after a sequence, in order, without gaps: the truth for whoever missed something."""
 
@@ -217,6 +221,14 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         INVALID_ARGUMENT (FILE_UNREADABLE, HEADER_NOT_FOUND, TOO_MANY above 100,000 rows) for a file that is not taken at all;
         rejected rows are a report, with OK.
         """
+
+    @_abc_1.abstractmethod
+    def ExportServices(
+        self,
+        request: _catalog_service_pb2.ExportServicesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_catalog_service_pb2.ExportServicesResponse], _abc.AsyncIterator[_catalog_service_pb2.ExportServicesResponse]]:
+        """The services as a file, all from one revision, in the order of the plan. A file that came whole ends with OK."""
 
     @_abc_1.abstractmethod
     def ListEvents(

@@ -588,8 +588,9 @@ class GetForecastResponse(_message.Message):
     remaining: _builtins.int
     """planned - completed."""
     needed_per_month: _builtins.int
-    """How many a month complete the plan in time, rounded up, from the end of `facts_through` (of `as_of` where no fact
-    is dated) to the target's last day. Absent: no target, it has passed by then, or nothing remains.
+    """How many a month complete the plan in time, rounded up, to the target's last day: from the end of the `as_of` asked
+    for; where none was, of `facts_through`, or of today where no fact is dated. Absent: no target, it has passed by then,
+    or nothing remains.
     """
     actual_per_month: _builtins.float
     """How many a month were completed over the weeks observed. Absent where there is too little history."""
