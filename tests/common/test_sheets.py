@@ -180,14 +180,16 @@ def test_rows_that_are_no_entries_are_told_apart(tmp_path: Path) -> None:
         ("STT", "Mã số", "Tên"),
         (2, "", "Không có mã"),
         ("", 1.5, ""),
+        ("", "", "LĨNH VỰC HAI"),
+        ("", "", "Chỉ có tên"),
         ("", "Tổng cộng", "2 thủ tục"),
         ("Ghi chú: lập năm 2022",),
         ("Người lập biểu", "", "Nguyễn Văn Thử"),
     ]
-    _, entries, skipped = read(workbook(tmp_path / "list.xlsx", rows, merges={"A14:C14": "Hết"}))
+    _, entries, skipped = read(workbook(tmp_path / "list.xlsx", rows, merges={"A16:C16": "Hết"}))
 
-    assert [row.number for row in entries] == [6, 9, 10]
-    assert [row.number for row in skipped] == [4, 5, 8, 11, 12, 13, 14]
+    assert [row.number for row in entries] == [6, 9, 10, 12]
+    assert [row.number for row in skipped] == [4, 5, 8, 11, 13, 14, 15, 16]
 
 
 def test_headings_are_known_whatever_their_spelling(tmp_path: Path) -> None:

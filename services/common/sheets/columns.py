@@ -239,8 +239,10 @@ def _is_entry(
         return False
     across = [cell for cell in cells if cell.merged]
     if len(filled) == 1:
-        # A note, or a heading over the whole width; a number alone is an entry gone wrong, and a name alone may be one.
-        only_name = any(row.text(field) for field in needed if field not in exact) and not across
+        # A note, or a heading over the whole width or in capitals; a number alone is an entry gone wrong, and a name alone
+        # may be one.
+        is_heading = bool(across) or (bool(exact) and filled[0].isupper())
+        only_name = any(row.text(field) for field in needed if field not in exact) and not is_heading
         return only_name or not any(letter.isalpha() for letter in filled[0])
     return not (exact and len(filled) == 2 and _SECTION.fullmatch(filled[0]) is not None)
 
