@@ -156,9 +156,11 @@ def test_a_code_stored_as_a_number_is_never_guessed(kept: dict[str, Path]) -> No
 
 def test_a_merged_value_holds_for_all_its_rows(kept: dict[str, Path]) -> None:
     """A column merged over twelve rows gives all twelve its value; a merge over the code column is an error of each row."""
-    if kept["merged"].suffix == ".csv":
-        pytest.skip("CSV has no merged cells")
     entries = read(kept["merged"])[1]
+    if kept["merged"].suffix == ".csv":
+        # Who saves as CSV keeps a merged value in its first row alone, and nothing tells that it was for others too.
+        assert [row.text("agency") for row in entries][:12] == ["Đơn vị thử"] + [""] * 11
+        return
     assert [row.text("agency") for row in entries] == ["Đơn vị thử"] * 12 + ["", ""]
     with pytest.raises(Refusal) as caught:
         entries[13].check_exact("code")
