@@ -6,7 +6,7 @@ Invariant: none is given out that somebody listens on now.
 import random
 from collections.abc import Callable, Container
 
-from services.common.server import PortTakenError, check_port
+from services.common.ports import PortTakenError, check_port
 
 # Below those that the system gives to outgoing connections, which could take one before its part does.
 _PORTS = range(17_111, 27_111)

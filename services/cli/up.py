@@ -21,7 +21,7 @@ from services.cli.restarts import Restarts
 from services.cli.session import Session, StopError, UsageProblemError, command
 from services.cli.status import figure
 from services.common.config import SERVICES
-from services.common.server import PortTakenError, check_port
+from services.common.ports import PortTakenError, check_port
 
 _WATCH_SECONDS = 0.2
 _STOP_ORDER = ("status", "integration", "catalog", "nats", "postgres")

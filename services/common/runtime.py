@@ -31,10 +31,11 @@ from services.common.health import Health, Part
 from services.common.journal import Head, Journal, Row, utc_now
 from services.common.log import configure
 from services.common.metrics import Metrics
+from services.common.ports import PortTakenError, check_port
 from services.common.relay import Publication, Relay
 from services.common.replicas import Replicas, look
 from services.common.schema import describe
-from services.common.server import PortTakenError, Server, check_port, run
+from services.common.server import Server, run
 from services.common.snapshot import Live, Reached, State
 from services.common.stream import RelayState
 from services.common.telemetry import Telemetry

@@ -5,10 +5,8 @@ broker or collector do; a second server on a taken port never starts.
 """
 
 import asyncio
-import errno
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,6 +20,7 @@ from grpc_reflection.v1alpha import reflection
 
 from services.common.call import TRANSPORT_BYTES
 from services.common.health import Health
+from services.common.ports import PortTakenError
 
 _LAST_SECONDS = 1.5
 
@@ -37,26 +36,6 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
 )
-
-
-class PortTakenError(Exception):
-    """The port cannot be had, mostly because another program listens; the message names port and setting."""
-
-
-def check_port(host: str, port: int, setting: str) -> None:
-    """Raise PortTakenError when the port cannot be listened on: gRPC itself names no cause."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as failure:
-            if failure.errno == errno.EADDRINUSE:
-                raise PortTakenError(
-                    f"port {port} on {host} is taken by another program; stop it or set {setting}"
-                ) from failure
-            raise PortTakenError(
-                f"port {port} on {host} cannot be listened on ({failure.strerror}); set {setting} or TIENDO_HOST"
-            ) from failure
 
 
 class Server:

@@ -18,7 +18,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from services.common.health import Health
-from services.common.server import PortTakenError, Server, check_port
+from services.common.ports import PortTakenError, check_port
+from services.common.server import Server
 from tests.support.calls import SERVICE, Client, refused
 from tests.support.stack import free_port
 

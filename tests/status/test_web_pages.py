@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from services.common.server import PortTakenError
+from services.common.ports import PortTakenError
 from services.status.app import serve
 from services.status.config import StatusSettings
 from tests.support.pages import Site, rows_of, running_site, text_of

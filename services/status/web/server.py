@@ -13,7 +13,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from services.common.server import PortTakenError, check_port
+from services.common.ports import PortTakenError, check_port
 
 SETTING = "TIENDO_STATUS_WEB_PORT"
 _BACKLOG = 256
