@@ -12,6 +12,7 @@ from pydantic_settings import SettingsConfigDict
 
 from services.cli.ports import find_free
 from services.common.config import SERVICES, ServiceSettings, Settings, SettingsError, explain
+from services.common.server import PortTakenError, check_port
 
 DEFAULT_PORTS = {"catalog": 7101, "integration": 7102, "status": 7103}
 DEFAULT_WEB_PORT = 7100
@@ -59,6 +60,10 @@ class Addresses:
     nats_url: str
     web_port: int | None = None
     """None: no pages."""
+
+    def settings(self, settings: Settings) -> Settings:
+        """The shared settings with the addresses to call, for those who read theirs before these were known."""
+        return settings.model_copy(update={f"{name}_address": self.calls[name] for name in SERVICES})
 
     def environ(self) -> dict[str, str]:
         """The settings that make every part agree."""
@@ -146,6 +151,38 @@ def find(settings: Settings, environ: Mapping[str, str]) -> Addresses:
             ports[service] = DEFAULT_PORTS[service]
         calls[service] = address if f"{prefix}ADDRESS" in environ else f"{host}:{ports[service]}"
     return Addresses(settings.host, ports, calls, settings.nats_url, _web_port(settings.host))
+
+
+def beside(found: Addresses, environ: Mapping[str, str]) -> Addresses:
+    """Give free ports in place of the defaults where one of these is taken; what was set stays as it was set."""
+    free = [
+        name for name in SERVICES if not {f"TIENDO_{name.upper()}_{end}" for end in ("PORT", "ADDRESS")} & {*environ}
+    ]
+    web = WEB_SETTING not in environ
+    nats = "TIENDO_NATS_URL" not in environ
+    host = calling_host(found.host)
+    wanted = [found.ports[name] for name in free] + [DEFAULT_WEB_PORT] * web + [found.nats_host_port()[1]] * nats
+    if not any(_taken(host, port) for port in wanted):
+        return found
+    given: list[int] = []
+    for _ in wanted:
+        given.append(find_free(host, given))
+    moved = dict(zip(free, given, strict=False))
+    return Addresses(
+        found.host,
+        {**found.ports, **moved},
+        {**found.calls, **{name: f"{host}:{port}" for name, port in moved.items()}},
+        f"nats://127.0.0.1:{given[-1]}" if nats else found.nats_url,
+        given[len(free)] if web else found.web_port,
+    )
+
+
+def _taken(host: str, port: int) -> bool:
+    try:
+        check_port(host, port, "")
+    except PortTakenError:
+        return True
+    return False
 
 
 def _web_port(host: str) -> int | None:
