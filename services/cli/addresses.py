@@ -158,22 +158,23 @@ def beside(found: Addresses, environ: Mapping[str, str]) -> Addresses:
     free = [
         name for name in SERVICES if not {f"TIENDO_{name.upper()}_{end}" for end in ("PORT", "ADDRESS")} & {*environ}
     ]
-    web = WEB_SETTING not in environ
-    nats = "TIENDO_NATS_URL" not in environ
     host = calling_host(found.host)
-    wanted = [found.ports[name] for name in free] + [DEFAULT_WEB_PORT] * web + [found.nats_host_port()[1]] * nats
-    if not any(_taken(host, port) for port in wanted):
+    wanted = {name: found.ports[name] for name in free}
+    if WEB_SETTING not in environ and found.web_port is not None:
+        wanted["web"] = found.web_port
+    if "TIENDO_NATS_URL" not in environ:
+        wanted["nats"] = found.nats_host_port()[1]
+    if not any(_taken(host, port) for port in wanted.values()):
         return found
-    given: list[int] = []
-    for _ in wanted:
-        given.append(find_free(host, given))
-    moved = dict(zip(free, given, strict=False))
+    given: dict[str, int] = {}
+    for name in wanted:
+        given[name] = find_free(host, given.values())
     return Addresses(
         found.host,
-        {**found.ports, **moved},
-        {**found.calls, **{name: f"{host}:{port}" for name, port in moved.items()}},
-        f"nats://127.0.0.1:{given[-1]}" if nats else found.nats_url,
-        given[len(free)] if web else found.web_port,
+        {name: given.get(name, port) for name, port in found.ports.items()},
+        {name: f"{host}:{given[name]}" if name in given else address for name, address in found.calls.items()},
+        f"nats://127.0.0.1:{given['nats']}" if "nats" in given else found.nats_url,
+        given.get("web", found.web_port),
     )
 
 

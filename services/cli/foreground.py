@@ -54,15 +54,17 @@ def run(
     addresses: Addresses,
     make_shape: Callable[[Session, Addresses, Path], Engine],
     then: Callable[[Engine, Attendance], None],
+    *,
+    setting: str,
 ) -> None:
-    """Start everything, do `then` until interrupted, and stop.
+    """Start everything, do `then` until interrupted, and stop; `setting` is what names another folder.
 
     Raises StopError when it was told why it cannot start or that a part ended, and what `then` raises.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with running.alone(folder) as is_alone:
         if not is_alone:
-            session.complain(session.word("screen.up.already", folder=folder))
+            session.complain(session.word("screen.up.already", folder=folder, setting=setting))
             raise StopError(1)
         shape = make_shape(session, addresses, folder)
         page_ports = pages.find(addresses.host, [name for service in SERVICES for name in names(shape, service)])
@@ -71,13 +73,16 @@ def run(
         children = Children(shape.folder / "logs", os.environ | addresses.environ() | shape.environ())
         for number in _SIGNALS:
             signal.signal(number, signal.default_int_handler)
+        # With --json the standard output is JSON alone.
+        say = session.complain if session.as_json else session.say
         code = 0
         try:
             Launch(session, children, addresses, shape, page_ports).run()
             pages.write(folder, calling_host(addresses.host), page_ports)
             then(shape, Attendance(session, children, shape))
         except KeyboardInterrupt:
-            session.say("", session.word("screen.up.stopping"))
+            say("")
+            say(session.word("screen.up.stopping"))
         except EndedError as end:
             code = 1
             session.complain(session.word("screen.up.part_ended", part=end.child.name, log=end.child.log))
@@ -89,7 +94,7 @@ def run(
         finally:
             pages.remove(folder)
         _stop(children)
-        session.say(session.word("screen.up.stopped", folder=shape.folder))
+        say(session.word("screen.up.stopped", folder=shape.folder))
         if code:
             raise StopError(code)
 

@@ -15,7 +15,7 @@ import typer
 
 from services.cli import foreground, panel, seeding, simulation
 from services.cli.addresses import Addresses, beside, find
-from services.cli.client import Client
+from services.cli.client import Client, RefusedError
 from services.cli.engines import Embedded, Engine
 from services.cli.session import Session, StopError, command, to_json
 from services.cli.simulation.plan import MOST_MONTHS, MOST_SERVICES
@@ -78,10 +78,15 @@ def simulate(
         try:
             _prepare(session, client, simulated, addresses, shape)
             _Player(session, client, simulated, attendance, speed).run()
+        except RefusedError as refused:
+            if refused.reason != "REQUEST_ID_REUSED":
+                raise
+            session.complain(session.word("screen.simulate.another_version", folder=folder))
+            raise StopError(1) from None
         finally:
             client.close()
 
-    foreground.run(session, folder, addresses, Simulated, then)
+    foreground.run(session, folder, addresses, Simulated, then, setting="--data")
 
 
 def _claim(

@@ -36,7 +36,7 @@ def up(
         while True:
             attendance.during(_LOOK_SECONDS)
 
-    foreground.run(session, folder, addresses, ENGINES[engine], then)
+    foreground.run(session, folder, addresses, ENGINES[engine], then, setting="TIENDO_DATA_DIR")
 
 
 def _show(session: Session, addresses: Addresses, shape: Engine) -> None:
