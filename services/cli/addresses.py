@@ -154,25 +154,29 @@ def find(settings: Settings, environ: Mapping[str, str]) -> Addresses:
 
 
 def beside(found: Addresses, environ: Mapping[str, str]) -> Addresses:
-    """Give free ports in place of the defaults where one of these is taken; what was set stays as it was set."""
-    free = [
-        name for name in SERVICES if not {f"TIENDO_{name.upper()}_{end}" for end in ("PORT", "ADDRESS")} & {*environ}
-    ]
+    """Give addresses on this machine alone, for an installation beside others.
+
+    Free ports take the place of the defaults where one of these is taken; what was set stays as it was set.
+    """
     host = calling_host(found.host)
-    wanted = {name: found.ports[name] for name in free}
+    wanted = {
+        name: found.ports[name]
+        for name in SERVICES
+        if not {f"TIENDO_{name.upper()}_{end}" for end in ("PORT", "ADDRESS")} & environ.keys()
+    }
     if WEB_SETTING not in environ and found.web_port is not None:
         wanted["web"] = found.web_port
     if "TIENDO_NATS_URL" not in environ:
         wanted["nats"] = found.nats_host_port()[1]
-    if not any(_taken(host, port) for port in wanted.values()):
-        return found
     given: dict[str, int] = {}
-    for name in wanted:
-        given[name] = find_free(host, given.values())
+    if any(_taken(host, port) for port in wanted.values()):
+        for name in wanted:
+            given[name] = find_free(host, given.values())
+    ports = {name: given.get(name, port) for name, port in found.ports.items()}
     return Addresses(
         found.host,
-        {name: given.get(name, port) for name, port in found.ports.items()},
-        {name: f"{host}:{given[name]}" if name in given else address for name, address in found.calls.items()},
+        ports,
+        {name: f"{host}:{port}" for name, port in ports.items()},
         f"nats://127.0.0.1:{given['nats']}" if "nats" in given else found.nats_url,
         given.get("web", found.web_port),
     )

@@ -66,7 +66,7 @@ def simulate(
 ) -> None:
     """Play a programme that never was, to see page, charts and watch move; the real data is not touched."""
     found = find(session.settings, os.environ)
-    if not found.own_nats():
+    if len(found.nats_servers()) != 1 or not found.own_nats():
         session.complain(session.word("screen.simulate.own_broker"))
         raise StopError(1)
     folder = data.absolute()
