@@ -55,8 +55,8 @@ class Simulation:
 
     @property
     def target(self) -> date:
-        """The end of the month a quarter of the time so far after the day it was begun on."""
-        ahead = self.began + (self.began - self.first) // 4
+        """The end of the month half of the time so far after the day it was begun on: neither sure nor out of reach."""
+        ahead = self.began + (self.began - self.first) // 2
         return ahead.replace(day=calendar.monthrange(ahead.year, ahead.month)[1])
 
 
