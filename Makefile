@@ -37,12 +37,13 @@ check: $(READY) ## Style, types, import rules, contracts
 	$(BIN)/buf format proto --diff --exit-code
 	$(BIN)/buf breaking proto --against proto/released.binpb
 
-proto: $(READY) ## Make the Python code from proto/
+proto: $(READY) ## Make the Python code and the pages of proto/docs from proto/
 	rm -rf proto/gen && mkdir proto/gen
 	$(BIN)/python -m grpc_tools.protoc -I proto --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
 		--python_out=proto/gen --mypy_out=quiet:proto/gen $(PROTOS)
 	$(BIN)/python -m grpc_tools.protoc -I proto --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
 		--grpc_python_out=proto/gen --mypy_grpc_out=quiet:proto/gen $(filter %_service.proto,$(PROTOS))
+	$(BIN)/python proto/docs/make.py
 
 bench: $(READY) ## Measure, each figure beside its floor
 	$(BIN)/python -m benchmarks

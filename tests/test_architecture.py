@@ -79,7 +79,8 @@ PLANTED = {
     "rules stay pure: no framework, no I/O": ("services/catalog/domain/rules.py", "import sqlmodel"),
     "use cases know neither grpc nor nats": ("services/integration/usecases/commands.py", "import nats"),
     "endpoints and consumers hold no SQL": ("services/status/consumers.py", "import sqlalchemy"),
-    "the command line knows stubs and common only": ("services/cli/status.py", "import sqlalchemy"),
+    "the client library knows the stubs only": ("services/client/errors.py", "import services.common.errors"),
+    "the command line knows stubs, client and common only": ("services/cli/status.py", "import sqlalchemy"),
 }
 LAYERS = {
     "catalog": "catalog: the rooms import downwards only",
@@ -141,6 +142,8 @@ def test_the_generated_code_is_fresh(tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     shutil.copytree(ROOT / "proto", tmp_path / "proto", ignore=shutil.ignore_patterns("gen"))
     (tmp_path / "proto" / "gen").mkdir()
+    for page in pages(tmp_path):
+        (tmp_path / page).unlink()
     environment = Path(sys.prefix)
 
     # The environment is the one that runs: it is not to be made anew.
@@ -148,6 +151,7 @@ def test_the_generated_code_is_fresh(tmp_path: Path) -> None:
 
     assert made.returncode == 0, made.stdout + made.stderr
     assert tree(tmp_path / "proto" / "gen") == tree(ROOT / "proto" / "gen")
+    assert pages(tmp_path) == pages(ROOT)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -156,6 +160,16 @@ def tree(folder: Path) -> dict[str, bytes]:
         str(file.relative_to(folder)): file.read_bytes()
         for file in sorted(folder.rglob("*.py*"))
         if file.suffix in {".py", ".pyi"}
+    }
+
+
+def pages(root: Path) -> dict[str, str]:
+    """Every page that is made from the contract."""
+    folder = root / "proto" / "docs"
+    return {
+        str(file.relative_to(root)): file.read_text()
+        for suffix in ("md", "yaml")
+        for file in folder.glob(f"*.{suffix}")
     }
 
 

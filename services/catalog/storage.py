@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import CheckConstraint, Connection, LargeBinary, Select, select
 from sqlalchemy.orm import registry
@@ -80,6 +80,11 @@ class ServiceEntry:
     chunk: bytes
     haystack: str
     sort_key: str
+
+    @property
+    def spelling(self) -> str:
+        """What all spellings of its name share; see `text.spelling`."""
+        return self.sort_key.rpartition("!")[0]
 
 
 def service_entry(service: Service, message: bytes, chunk: bytes) -> ServiceEntry:
@@ -206,6 +211,20 @@ class CatalogWork(Work[State]):
         self._services: dict[str, ServiceEntry] = {}
         self._names: dict[str, str] = {}
         self._counts: dict[str, dict[str, int]] = {}
+
+    @classmethod
+    def prepared(cls, state: State, now: datetime) -> "CatalogWork":
+        """Begin a set that decides on memory alone, for another to adopt: long work must not hold the journal's lock."""
+        return cls(cast("Connection", None), state, now)
+
+    def adopt(self, prepared: Work[State]) -> bool:
+        """Take over what was prepared; see `Work.adopt`."""
+        if not isinstance(prepared, CatalogWork) or not super().adopt(prepared):
+            return False
+        # Of its own kind, so what is private there is known here.
+        self._programmes, self._services = prepared._programmes, prepared._services  # noqa: SLF001
+        self._names, self._counts = prepared._names, prepared._counts  # noqa: SLF001
+        return True
 
     def programme(self, programme_id: str) -> Programme | None:
         """Give a programme as of now."""

@@ -165,6 +165,15 @@ def retire_service(
     return _keep_service(work, replace(present, retirement=retirement), caller, "service_retired", {})
 
 
+def record_service(work: CatalogWork, service: domain.Service, caller: Caller, name: str, what: dict[str, Any]) -> Done:
+    """Keep a service that was decided whole, its alias included, and emit its event `name`, with `what` besides."""
+    service = replace(service, update_time=work.now, update_actor=caller.actor, version=work.head.sequence + 1)
+    entry = service_entry(service)
+    row = _emit(work, caller, name, {"service": service_pb2.Service.FromString(entry.message), **what})
+    work.put_service(entry)
+    return Done(entry.message, row)
+
+
 def programme_not_found(name: str, field: str) -> Refusal:
     """Word that there is no such programme."""
     return Refusal(
@@ -255,12 +264,7 @@ def _keep_programme(
 
 
 def _keep_service(work: CatalogWork, service: domain.Service, caller: Caller, name: str, what: dict[str, Any]) -> Done:
-    service = domain.with_alias(service, work.is_taken)
-    service = replace(service, update_time=work.now, update_actor=caller.actor, version=work.head.sequence + 1)
-    entry = service_entry(service)
-    row = _emit(work, caller, name, {"service": service_pb2.Service.FromString(entry.message), **what})
-    work.put_service(entry)
-    return Done(entry.message, row)
+    return record_service(work, domain.with_alias(service, work.is_taken), caller, name, what)
 
 
 def _emit(work: CatalogWork, caller: Caller, name: str, what: dict[str, Any]) -> Row:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from services.cli.client import new_request_id, pages
+from services.cli.client import pages
 from services.cli.output import date_text, evidence, or_nothing, parse_date, plan_number, rest_command, short, title
 from services.cli.session import Session, UsageProblemError, command
 from services.cli.status import programme_name
@@ -42,7 +42,7 @@ def _name(service: str) -> str:
 
 def _read(session: Session, service: str) -> service_pb2.Service:
     request = pb.GetServiceRequest(name=_name(service))
-    return session.client.ask(session.client.catalog.GetService, request).service
+    return session.client.catalog.GetService(request).service
 
 
 def _id(service: service_pb2.Service) -> str:
@@ -184,9 +184,9 @@ def name_service(
         service=service_pb2.Service(name=before.name, display_name=name, etag=etag or before.etag),
         update_mask=FieldMask(paths=["display_name"]),
         evidence=evidence(evidence_texts),
-        request_id=request_id or new_request_id(),
+        request_id=request_id,
     )
-    reply = session.client.ask(session.client.catalog.UpdateService, request)
+    reply = session.client.catalog.UpdateService(request)
     if session.as_json:
         session.show_json(reply)
         return
@@ -217,8 +217,8 @@ def create(
         made.memberships.add(programme=programme_name(programme), plan_number=plan_number)
     if citation:
         made.provenance.add(kind=provenance_pb2.PROVENANCE_KIND_REPORTED, citation=citation)
-    request = pb.CreateServiceRequest(service_id=service_id, service=made, request_id=request_id or new_request_id())
-    reply = session.client.ask(session.client.catalog.CreateService, request)
+    request = pb.CreateServiceRequest(service_id=service_id, service=made, request_id=request_id)
+    reply = session.client.catalog.CreateService(request)
     _changed(session, reply, "created")
 
 
@@ -249,9 +249,9 @@ def update(
         service=made,
         update_mask=FieldMask(paths=paths),
         evidence=evidence(evidence_texts),
-        request_id=request_id or new_request_id(),
+        request_id=request_id,
     )
-    _changed(session, session.client.ask(session.client.catalog.UpdateService, request), "updated")
+    _changed(session, session.client.catalog.UpdateService(request), "updated")
 
 
 def _service(
@@ -317,6 +317,6 @@ def retire(
         reason=reason,
         replaced_by=_name(replaced_by) if replaced_by else "",
         etag=etag or before.etag,
-        request_id=request_id or new_request_id(),
+        request_id=request_id,
     )
-    _changed(session, session.client.ask(session.client.catalog.RetireService, request), "retired")
+    _changed(session, session.client.catalog.RetireService(request), "retired")

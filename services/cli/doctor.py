@@ -16,9 +16,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.cli import pages, streams
 from services.cli.addresses import WEB_SETTING, StatusPort, calling_host
-from services.cli.client import CallError, Client
+from services.cli.client import connect
 from services.cli.processes import environ_beside, run_all
 from services.cli.session import Session, StopError, command
+from services.client import Client, TiendoError
 from services.common.broker import MINIMUM_VERSION
 from services.common.config import SERVICES, Settings, SettingsError, check_environment
 from services.common.figures import number
@@ -62,7 +63,7 @@ def _examine(session: Session) -> Iterator[Finding]:
     except SettingsError as problem:
         yield Finding(FAIL, word("screen.doctor.settings"), str(problem))
         return
-    client = Client(settings, session.actor, patient=False)
+    client = connect(settings, session.actor, patient=False)
     health = {service: _health(client, service, "") for service in SERVICES}
     yield from _databases(session, client, health)
     away = [service for service, state in health.items() if state is None]
@@ -153,7 +154,7 @@ def _broker(session: Session, settings: Settings) -> Iterator[Finding]:
 def _service(
     session: Session, client: Client, service: str, state: int | None, *, broker_well: bool
 ) -> Iterator[Finding]:
-    word, address = session.word, client.settings.address_of(service)
+    word, address = session.word, client.places.of(service)
     if state is None:
         host, _, port = address.rpartition(":")
         if _listens(host, port):
@@ -220,8 +221,8 @@ def _listens(host: str, port: str) -> bool:
 
 def _freshness(session: Session, client: Client) -> Iterator[Finding]:
     try:
-        reply = client.ask(client.status.GetFreshness, status_service_pb2.GetFreshnessRequest(), seconds=_LOOK_SECONDS)
-    except CallError as failure:
+        reply = client.status.GetFreshness(status_service_pb2.GetFreshnessRequest(), timeout=_LOOK_SECONDS)
+    except TiendoError as failure:
         yield Finding(FAIL, "status", str(failure))
         return
     for source in reply.sources:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from services.cli.client import CallError, pages
+from services.cli.client import pages
 from services.cli.output import (
     answer_text,
     choose,
@@ -28,6 +28,7 @@ from services.cli.output import (
 from services.cli.processes import run_module
 from services.cli.session import Session, command
 from services.cli.status import programme_name
+from services.client import TiendoError
 from services.common.figures import instant
 from tiendo.catalog.v1 import catalog_service_pb2
 from tiendo.integration.v1 import integration_pb2, integration_service_pb2
@@ -56,7 +57,7 @@ def name_of(service: str) -> str:
 def read(session: Session, service: str) -> integration_pb2.Integration:
     """Read an integration."""
     request = pb.GetIntegrationRequest(name=name_of(service))
-    return session.client.ask(session.client.integration.GetIntegration, request).integration
+    return session.client.integration.GetIntegration(request).integration
 
 
 def id_of(integration: integration_pb2.Integration) -> str:
@@ -68,11 +69,11 @@ def titles(session: Session, found: Sequence[integration_pb2.Integration]) -> li
     """Give what each is called; a slot by its number in the plan, which the catalog knows, if it answers."""
     slots = [id_of(each) for each in found if not each.display_name and not session.as_json]
     numbers: dict[str, int] = {}
-    with contextlib.suppress(CallError):
+    with contextlib.suppress(TiendoError):
         for start in range(0, len(slots), _SLOTS_A_CALL):
             names = [f"services/{slot}" for slot in slots[start : start + _SLOTS_A_CALL]]
             request = catalog_service_pb2.BatchGetServicesRequest(names=names)
-            reply = session.client.ask(session.client.catalog.BatchGetServices, request)
+            reply = session.client.catalog.BatchGetServices(request)
             numbers |= {service.name.rpartition("/")[2]: plan_number(service) for service in reply.services}
     return [title(each.display_name, numbers.get(id_of(each), 0), session.lang) for each in found]
 
@@ -95,8 +96,8 @@ def finish(session: Session, reply: Any, line: str, *, with_figure: bool = True)
         programme=programmes[0] if len(programmes) == 1 else "", at_least=[reply.revision]
     )
     try:
-        session.say(figure_line(session.client.ask(session.client.status.GetCompletion, request), session.lang))
-    except CallError as failure:
+        session.say(figure_line(session.client.status.GetCompletion(request), session.lang))
+    except TiendoError as failure:
         session.tell(failure)
 
 

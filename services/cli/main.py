@@ -8,7 +8,7 @@ import logging
 import structlog
 import typer
 
-from services.cli import backups, catalog, doctor, outlook, parts, portals, report, simulate, status, up, watch
+from services.cli import backups, doctor, outlook, parts, programmes, progress, report, simulate, status, up, watch
 from services.cli.session import Globals, JsonOption, LangOption
 
 app = typer.Typer(
@@ -35,8 +35,8 @@ report.register(app)
 outlook.register(app)
 watch.register(app)
 doctor.register(app)
-app.add_typer(catalog.app, name="catalog")
-app.add_typer(portals.app, name="integration")
+app.add_typer(programmes.catalog_app, name="catalog")
+app.add_typer(progress.app, name="integration")
 
 
 def run() -> None:

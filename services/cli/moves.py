@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from services.cli.client import new_request_id
 from services.cli.integration import (
     AtLatestOption,
     DateOption,
@@ -62,9 +61,9 @@ def advance(
         reason=reason,
         evidence=evidence(evidence_texts),
         etag=etag or before.etag,
-        request_id=request_id or new_request_id(),
+        request_id=request_id,
     )
-    reply = session.client.ask(session.client.integration.AdvanceIntegration, request)
+    reply = session.client.integration.AdvanceIntegration(request)
     finish(session, reply, _moved(session, reply))
 
 
@@ -95,9 +94,9 @@ def revert(
         reason=reason,
         evidence=evidence(evidence_texts),
         etag=etag or before.etag,
-        request_id=request_id or new_request_id(),
+        request_id=request_id,
     )
-    reply = session.client.ask(session.client.integration.RevertIntegration, request)
+    reply = session.client.integration.RevertIntegration(request)
     finish(session, reply, _moved(session, reply))
 
 
@@ -127,9 +126,9 @@ def _turn(session: Session, verb: str, service: str, step: dict[str, Any], *, ye
         reason=step["reason"],
         evidence=evidence(step["evidence"]),
         etag=step["etag"] or before.etag,
-        request_id=step["request_id"] or new_request_id(),
+        request_id=step["request_id"],
     )
-    reply: Any = session.client.ask(method, request)
+    reply: Any = method(request)
     past = {"withdraw": "withdrawn"}.get(verb, f"{verb}d" if verb.endswith("e") else f"{verb}ed")
     happened = when_text(reply.transition.effective_date, lang)
     line = session.word(f"screen.integration.{past}", **named(session, reply.integration), when=happened)
@@ -210,13 +209,13 @@ def correct(
         reason=reason,
         evidence=evidence(evidence_texts),
         etag=etag or before.etag,
-        request_id=request_id or new_request_id(),
+        request_id=request_id,
     )
     if when is None:
         request.annul = True
     else:
         request.effective_date.CopyFrom(when)
-    reply = session.client.ask(session.client.integration.CorrectTransition, request)
+    reply = session.client.integration.CorrectTransition(request)
     values = {**named(session, reply.integration), "entry": entry_text(reply.corrected, lang)}
     if when is None:
         values |= {
@@ -254,9 +253,9 @@ def check(
         date=when,
         evidence=evidence(evidence_texts),
         etag=etag or before.etag,
-        request_id=request_id or new_request_id(),
+        request_id=request_id,
     )
-    reply = session.client.ask(session.client.integration.SetConnectionCheck, request)
+    reply = session.client.integration.SetConnectionCheck(request)
     values = {
         "check": session.word(f"check.{check_name.removeprefix('CHECK_')}"),
         "state": session.word(f"check_state.{state_name.removeprefix('CHECK_STATE_')}"),
@@ -282,9 +281,9 @@ def link(
         portal=integration_pb2.Portal.Value(portal_name),
         uri=uri,
         etag=etag or before.etag,
-        request_id=request_id or new_request_id(),
+        request_id=request_id,
     )
-    reply = session.client.ask(session.client.integration.SetPortalLink, request)
+    reply = session.client.integration.SetPortalLink(request)
     shown = session.word(f"portal.{portal_name.removeprefix('PORTAL_')}")
     key = "screen.integration.portal_link_set" if uri.strip() else "screen.integration.portal_link_removed"
     line = session.word(key, **named(session, reply.integration), portal=shown)

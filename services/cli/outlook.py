@@ -84,12 +84,12 @@ def forecast(session: Session, as_of: AsOfOption = None, programme: ProgrammeOpt
     request = pb.GetForecastRequest(programme=programme_name(programme))
     if as_of:
         request.as_of.CopyFrom(parse_date(as_of, session.lang))
-    reply = client.ask(client.status.GetForecast, request)
+    reply = client.status.GetForecast(request)
     if session.as_json:
         session.show_json(reply)
         return
     completion = pb.GetCompletionRequest(programme=request.programme, as_of=request.as_of)
-    counted = client.ask(client.status.GetCompletion, completion)
+    counted = client.status.GetCompletion(completion)
     session.say(title_line(counted, session.lang, programme_title(session, counted)), *forecast_lines(reply, session))
 
 

@@ -74,11 +74,8 @@ def show(
         lines.append(word(f"screen.up.engine_{engine}", lang))
     sought = _WANTED if simulated is None else word("screen.simulate.search", lang)
     wanted = commands(call, {**(simulated or {}), **addresses.assignments()}, lang, wanted=sought)
-    rows: list[str] = []
-    for column in (max(_COLUMN, *(len(text) + 1 for text, _ in wanted)), 0):
-        rows = [f"  {text + ' ':<{column}} {meaning}" for text, meaning in wanted]
-        if max(map(len, rows)) + _FRAME <= console.width:
-            break
+    column = max(_COLUMN, *(len(text) + 1 for text, _ in wanted))
+    rows = [f"  {text:<{column}} {meaning}" for text, meaning in wanted]
     second = word("screen.up.second_terminal", lang)
     foot = word("screen.up.foot" if simulated is None else "screen.simulate.foot", lang)
     inside = max(map(len, rows)) + _FRAME <= console.width

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from services.cli import backups, seeding, simulation, streams
-from services.cli.client import UNREACHABLE, Client
+from services.cli.client import UNREACHABLE, connect
 from services.cli.processes import become, environ_beside, run_all
 from services.cli.seed import load
 from services.cli.session import Session, StopError, UsageProblemError, command
@@ -88,8 +88,8 @@ def migrate(
 
 def seed(session: Session) -> None:
     """Send the first programme, its 227 services and the 11 that are complete; twice changes nothing."""
-    client = Client(session.settings, seeding.SEED_ACTOR)
-    programmes = client.ask(client.catalog.ListProgrammes, catalog_service_pb2.ListProgrammesRequest()).programmes
+    client = connect(session.settings, seeding.SEED_ACTOR)
+    programmes = client.catalog.ListProgrammes(catalog_service_pb2.ListProgrammesRequest()).programmes
     if any(programme.name == f"programmes/{simulation.PROGRAMME_ID}" for programme in programmes):
         session.complain(session.word("screen.simulate.not_for_seed"))
         raise StopError(1)

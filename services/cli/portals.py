@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.client import new_request_id, pages
+from services.cli.client import pages
 from services.cli.integration import RequestOption, ServiceArgument, name_of, named, pb, portal_text
 from services.cli.moves import app
 from services.cli.output import answer_text, choose, detail_text, rest_command
@@ -18,9 +18,6 @@ from services.common.words import Lang
 from tiendo.integration.v1 import integration_pb2
 
 __all__ = ["app"]
-
-# A portal that does not answer takes 40 s, and one that others ask at the same time longer.
-_CHECK_SECONDS = 90.0
 
 
 @command(app, "check-portal")
@@ -34,9 +31,9 @@ def check_portal(
     request = pb.CheckPortalRequest(
         name=name_of(service),
         portal=chosen_portal(portal, session.lang),
-        request_id=request_id or new_request_id(),
+        request_id=request_id,
     )
-    reply = session.client.ask(session.client.integration.CheckPortal, request, seconds=_CHECK_SECONDS)
+    reply = session.client.integration.CheckPortal(request)
     if session.as_json:
         session.show_json(reply)
         return

@@ -1,22 +1,18 @@
 """The figures as a file: a workbook, the services line by line, a page to sign.
 
-Invariant: the file appears under its name once it is whole; until then, and after a failure, what stood there stays.
+Invariant: a report that did not come whole is not left behind.
 """
 
-import os
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Annotated
 
-import grpc
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from services.cli.client import REFUSED, Client, UnreachableError, read_error
+from services.cli.client import REFUSED
+from services.cli.files import refuse_existing, written
 from services.cli.output import figure_line, parse_date, parse_time
 from services.cli.session import Session, StopError, UsageProblemError, command
 from services.cli.status import programme_name
@@ -30,9 +26,6 @@ _FORMATS = {
 }
 _LANGUAGES = {Lang.VI: report_pb2.REPORT_LANGUAGE_VIETNAMESE, Lang.EN: report_pb2.REPORT_LANGUAGE_ENGLISH}
 _LONGEST_SECONDS = 600.0
-_WAITS_SECONDS = (0.1, 0.2, 0.4, 0.8)
-
-_Parts = Iterator[status_service_pb2.ExportReportResponse]
 
 
 def report(
@@ -64,14 +57,9 @@ def report(
         request.compare.CopyFrom(parse_date(compare, lang))
     if known_at:
         request.known_at.FromDatetime(parse_time(known_at, lang))
-    _refuse_existing(session, file, force=force)
-    try:
-        with _appearing(file) as content:
-            header = _receive(session, request, content)
-            _refuse_existing(session, file, force=force)
-    except OSError as failure:
-        session.complain(session.word("screen.report.not_written", file=file, why=failure.strerror))
-        raise StopError(REFUSED) from None
+    refuse_existing(session, file, force=force)
+    with written(session, file, force=force) as content:
+        header = _receive(session, request, content)
     if session.as_json:
         session.show_json(header)
         return
@@ -79,31 +67,10 @@ def report(
     session.say(session.word("screen.report.made", file=file, figure=figure_line(counted, lang, asked=True)))
 
 
-def _refuse_existing(session: Session, file: Path, *, force: bool) -> None:
-    if file.exists() and not force:
-        session.complain(session.word("screen.report.exists", file=file))
-        raise StopError(REFUSED)
-
-
-@contextmanager
-def _appearing(file: Path) -> Iterator[IO[bytes]]:
-    """Give a file to write that takes its name at the end of the block, and is gone when the block fails."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        with beside.open("xb") as content:
-            yield content
-            content.flush()
-            os.fsync(content.fileno())
-        beside.replace(file)
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
-
-
 def _receive(
     session: Session, request: status_service_pb2.ExportReportRequest, content: IO[bytes]
 ) -> report_pb2.ReportHeader:
-    """Write what comes into a file; give its header. Raises CallError, StopError where the end is missing."""
+    """Write what comes into a file; give its header. Raises TiendoError, StopError where the end is missing."""
     bar = Progress(
         SpinnerColumn(),
         TextColumn(session.word("screen.report.making")),
@@ -115,34 +82,17 @@ def _receive(
     )
     with bar:
         task = bar.add_task("", total=None)
-        try:
-            header, parts = _open(session.client, request)
-            bar.update(task, total=header.size_bytes)
-            received = 0
-            for part in parts:
-                received += content.write(part.chunk)
-                bar.update(task, completed=received)
-        except grpc.RpcError as error:
-            raise read_error(error, session.settings.status_address) from None
+        parts = session.client.status.ExportReport(request, timeout=_LONGEST_SECONDS)
+        header = next(parts).header
+        bar.update(task, total=header.size_bytes)
+        received = 0
+        for part in parts:
+            received += content.write(part.chunk)
+            bar.update(task, completed=received)
     if received != header.size_bytes:
         session.complain(session.word("screen.report.cut_short", received=received, size=header.size_bytes))
         raise StopError(REFUSED)
     return header
-
-
-def _open(client: Client, request: status_service_pb2.ExportReportRequest) -> tuple[report_pb2.ReportHeader, _Parts]:
-    """Ask, and ask again for a moment while nobody answers; give the header, and the parts that follow it."""
-    waits_seconds = iter(_WAITS_SECONDS)
-    while True:
-        parts = client.status.ExportReport(request, timeout=_LONGEST_SECONDS, metadata=client.metadata)
-        try:
-            return next(parts).header, parts
-        except grpc.RpcError as error:
-            failure = read_error(error, client.address(request))
-        wait_seconds = next(waits_seconds, None)
-        if wait_seconds is None or failure.exit_code != UnreachableError.exit_code:
-            raise failure
-        time.sleep(wait_seconds)
 
 
 def register(app: typer.Typer) -> None:

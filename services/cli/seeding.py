@@ -8,8 +8,8 @@ from typing import Any
 
 import grpc
 
-from services.cli.client import DEADLINE_SECONDS, Client, read_error
 from services.cli.seed import Completion, Programme, Provenance, Seed, Service, load
+from services.client import Client, RefusedError, read_error
 from tiendo.catalog.v1 import catalog_service_pb2, programme_pb2, service_pb2
 from tiendo.common.v1 import date_pb2, provenance_pb2
 from tiendo.integration.v1 import integration_pb2, integration_service_pb2
@@ -91,13 +91,13 @@ def _provenance(entries: tuple[Provenance, ...]) -> list[provenance_pb2.Provenan
 
 
 def send(client: Client, seed: Seed | None = None) -> list[str]:
-    """Send the seed; give the revisions that hold all of it. Raises CallError at the first refusal."""
+    """Send the seed; give the revisions that hold all of it. Raises TiendoError at the first refusal."""
     seed = seed or load()
     programme = seed.programme.id
-    client.ask(client.catalog.CreateProgramme, programme_request(seed.programme))
+    client.catalog.CreateProgramme(programme_request(seed.programme))
     last = create_all(client, [service_request(service, programme) for service in seed.services])
     request = completion_request(seed.completions, programme, [last])
-    recorded = client.ask(client.integration.BatchAdvanceIntegrations, request)
+    recorded = client.integration.BatchAdvanceIntegrations(request)
     return [last, recorded.revision]
 
 
@@ -107,7 +107,7 @@ def create_all(client: Client, requests: list[catalog_service_pb2.CreateServiceR
     revision = ""
     for request in [*requests, None]:
         if request is not None:
-            call: Any = client.catalog.CreateService.future(request, timeout=DEADLINE_SECONDS, metadata=client.metadata)
+            call: Any = client.catalog.CreateService.future(request)
             flying.append((call, request))
         while flying and (request is None or len(flying) >= _IN_FLIGHT):
             revision = _created(client, *flying.popleft())
@@ -118,7 +118,7 @@ def _created(client: Client, call: Any, request: catalog_service_pb2.CreateServi
     try:
         return str(call.result().revision)
     except grpc.RpcError as error:
-        failure = read_error(error, client.address(request))
-        if failure.exit_code == 1:
+        failure = read_error(error, client.places.catalog)
+        if isinstance(failure, RefusedError) and failure.retry_seconds is None:
             raise failure from None
-    return client.ask(client.catalog.CreateService, request).revision
+    return client.catalog.CreateService(request).revision

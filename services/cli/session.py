@@ -22,7 +22,8 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from services.cli.client import WRONG_USAGE, CallError, Client, RefusedError, UnreachableError, default_actor
+from services.cli.client import WRONG_USAGE, connect, default_actor, exit_code
+from services.client import Client, RefusedError, TiendoError, UnreachableError
 from services.common.config import Settings, SettingsError, check_environment, explain
 from services.common.figures import instant, partial_date
 from services.common.words import Lang, choose_lang, word, word_error
@@ -71,7 +72,7 @@ class Session:
     @cached_property
     def client(self) -> Client:
         """The connections."""
-        return Client(self.settings, self.actor)
+        return connect(self.settings, self.actor)
 
     def word(self, key: str, **values: object) -> str:
         """Give a text in the session's language."""
@@ -120,7 +121,7 @@ class Session:
             self.complain(self.word("screen.common.nothing_done"))
             raise StopError(1)
 
-    def tell(self, failure: CallError) -> None:
+    def tell(self, failure: TiendoError) -> None:
         """Word a failed call."""
         if self.as_json:
             self.complain(to_json({"error": _error_fields(failure)}))
@@ -138,7 +139,7 @@ def to_json(content: Message | Mapping[str, Any] | Sequence[Any], indent: int | 
     return json.dumps(content, ensure_ascii=False, indent=indent)
 
 
-def error_text(failure: CallError, lang: Lang) -> str:
+def error_text(failure: TiendoError, lang: Lang) -> str:
     """Give the line that tells of a failed call, worded by its reason; the service's own words for a new reason."""
     if isinstance(failure, UnreachableError):
         key = "screen.common.no_answer" if failure.late else "screen.common.unreachable"
@@ -149,7 +150,7 @@ def error_text(failure: CallError, lang: Lang) -> str:
     if "remedy" in metadata:
         metadata["remedy"] = _remedy(metadata["remedy"], metadata.get("name", ""))
     # These are named in the sentence itself.
-    field_path = "" if failure.field in {"etag", "name", "parent"} else failure.field
+    field_path = "" if failure.field in {"etag", "name", "parent", "file"} else failure.field
     try:
         what = word_error(failure.reason, lang, metadata, field_path)
     except KeyError:
@@ -175,7 +176,7 @@ def _remedy(method: str, name: str) -> str:
     return f"tiendo integration {verb.lower()} {name.rpartition('/')[2]}" if verb != method else method
 
 
-def _error_fields(failure: CallError) -> dict[str, Any]:
+def _error_fields(failure: TiendoError) -> dict[str, Any]:
     if isinstance(failure, RefusedError):
         return {
             "code": failure.code,
@@ -239,9 +240,9 @@ def _run(function: Callable[[Session], None], lang: str | None, as_json: bool, a
     except SettingsError as problem:
         session.complain(session.word("screen.common.wrong_usage", what=problem))
         raise typer.Exit(WRONG_USAGE) from None
-    except CallError as failure:
+    except TiendoError as failure:
         session.tell(failure)
-        raise typer.Exit(failure.exit_code) from None
+        raise typer.Exit(exit_code(failure)) from None
     except BrokenPipeError:
         # The reader (head, less) has seen enough.
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123

@@ -15,11 +15,12 @@ import typer
 
 from services.cli import foreground, panel, seeding, simulation
 from services.cli.addresses import Addresses, beside, find
-from services.cli.client import Client, RefusedError
+from services.cli.client import connect
 from services.cli.engines import Embedded, Engine
 from services.cli.session import Session, StopError, command, to_json
 from services.cli.simulation.plan import MOST_MONTHS, MOST_SERVICES
 from services.cli.status import figure
+from services.client import Client, RefusedError
 from services.common.config import SERVICES
 from services.common.dates import vietnam_day
 from services.common.figures import day
@@ -74,7 +75,7 @@ def simulate(
     addresses = beside(found, os.environ)
 
     def then(shape: Engine, attendance: foreground.Attendance) -> None:
-        client = Client(addresses.settings(session.settings), _ACTOR)
+        client = connect(addresses.settings(session.settings), _ACTOR)
         try:
             _prepare(session, client, simulated, addresses, shape)
             _Player(session, client, simulated, attendance, speed).run()
@@ -118,11 +119,11 @@ def _prepare(
     session: Session, client: Client, simulated: simulation.Simulation, addresses: Addresses, shape: Engine
 ) -> None:
     """Make the programme and show where it is to be seen."""
-    known = client.ask(client.catalog.ListProgrammes, catalog_service_pb2.ListProgrammesRequest()).programmes
+    known = client.catalog.ListProgrammes(catalog_service_pb2.ListProgrammesRequest()).programmes
     if any(programme.name != _PROGRAMME for programme in known):
         session.complain(session.word("screen.simulate.not_a_simulation", folder=shape.folder))
         raise StopError(1)
-    client.ask(client.catalog.CreateProgramme, simulation.programme_request(simulated))
+    client.catalog.CreateProgramme(simulation.programme_request(simulated))
     revision = seeding.create_all(client, simulation.service_requests(simulated))
     line = figure(client, session.lang, at_least=(revision,))
     if session.as_json:
@@ -183,7 +184,7 @@ class _Player:
     def _send(self, act: simulation.Act) -> Any:
         """Call the method that the request's type is named after."""
         method = type(act.request).__name__.removesuffix("Request")
-        return self._client.ask(getattr(self._client.integration, method), act.request)
+        return getattr(self._client.integration, method)(act.request)
 
     def _tell(self, key: str, through: date, revision: str) -> None:
         line = figure(self._client, self._session.lang, at_least=(revision,) if revision else ())

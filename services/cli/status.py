@@ -7,13 +7,12 @@ import calendar
 from datetime import UTC, date
 from typing import Annotated
 
-import grpc
 import typer
 
-from services.cli.client import Client
 from services.cli.output import as_of_text, choose, figure_line, parse_date, parse_time
 from services.cli.processes import run_module
 from services.cli.session import Session, UsageProblemError, command
+from services.client import Client, TiendoError
 from services.common.figures import day, instant, number, percent, when
 from services.common.words import Lang, word
 from tiendo.catalog.v1 import catalog_service_pb2
@@ -25,9 +24,9 @@ _LOOK_SECONDS = 2.0
 
 
 def figure(client: Client, lang: Lang, programme: str = "", at_least: tuple[str, ...] = ()) -> str:
-    """Ask status for the one line that says how complete a programme is. Raises CallError."""
+    """Ask status for the one line that says how complete a programme is. Raises TiendoError."""
     request = status_service_pb2.GetCompletionRequest(programme=programme, at_least=at_least)
-    return figure_line(client.ask(client.status.GetCompletion, request), lang)
+    return figure_line(client.status.GetCompletion(request), lang)
 
 
 def show(session: Session, as_of: str | None, known_at: str | None, by: str | None, programme: str, only: str) -> None:
@@ -42,7 +41,7 @@ def show(session: Session, as_of: str | None, known_at: str | None, by: str | No
         request.as_of.CopyFrom(_latest_report(session, request))
     if by:
         request.group_by = completion_pb2.GroupBy.Value(choose(by, completion_pb2.GroupBy, "GROUP_BY_", lang))
-    reply = session.client.ask(session.client.status.GetCompletion, request)
+    reply = session.client.status.GetCompletion(request)
     if session.as_json:
         session.show_json(reply)
         return
@@ -60,7 +59,7 @@ def _latest_report(session: Session, asked: status_service_pb2.GetCompletionRequ
     request = status_service_pb2.GetCompletionRequest()
     request.CopyFrom(asked)
     request.ClearField("filter")
-    whole = session.client.ask(session.client.status.GetCompletion, request)
+    whole = session.client.status.GetCompletion(request)
     return whole.facts_through if whole.facts_through.year else whole.as_of
 
 
@@ -69,7 +68,7 @@ def _needed(session: Session, asked: status_service_pb2.GetCompletionRequest) ->
     request = status_service_pb2.GetForecastRequest(programme=asked.programme, as_of=asked.as_of)
     if asked.HasField("known_at"):
         request.known_at.CopyFrom(asked.known_at)
-    reply = session.client.ask(session.client.status.GetForecast, request)
+    reply = session.client.status.GetForecast(request)
     return reply.needed_per_month if reply.HasField("needed_per_month") else None
 
 
@@ -84,7 +83,7 @@ def programme_title(session: Session, reply: status_service_pb2.GetCompletionRes
         request = catalog_service_pb2.GetProgrammeRequest(name=reply.programme)
         try:
             found = session.client.catalog.GetProgramme(request, timeout=_LOOK_SECONDS)
-        except grpc.RpcError:
+        except TiendoError:
             return reply.programme_display_name
         return found.programme.english_gloss or reply.programme_display_name
     return reply.programme_display_name
@@ -198,7 +197,7 @@ def _groups(
 
 
 def _freshness(session: Session) -> str:
-    reply = session.client.ask(session.client.status.GetFreshness, status_service_pb2.GetFreshnessRequest())
+    reply = session.client.status.GetFreshness(status_service_pb2.GetFreshnessRequest())
     away = [
         source.source
         for source in reply.sources

@@ -10,7 +10,7 @@ import typer
 
 from services.cli import foreground, panel, seeding, simulation
 from services.cli.addresses import Addresses, find
-from services.cli.client import Client
+from services.cli.client import connect
 from services.cli.engines import ENGINES, Engine
 from services.cli.session import Session, StopError, UsageProblemError, command
 from services.cli.status import figure
@@ -40,7 +40,7 @@ def up(
 
 
 def _show(session: Session, addresses: Addresses, shape: Engine) -> None:
-    client = Client(addresses.settings(session.settings), seeding.SEED_ACTOR)
+    client = connect(addresses.settings(session.settings), seeding.SEED_ACTOR)
     try:
         revisions = seeding.send(client)
         line = figure(client, session.lang, at_least=tuple(revisions))

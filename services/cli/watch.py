@@ -4,20 +4,16 @@ Invariant: every event that matches is shown once, in order, over any number of 
 on after the token of the last message.
 """
 
-import random
 import signal
-import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-import grpc
 import typer
 
-from services.cli.client import UnreachableError, read_error
 from services.cli.output import choose, detail_text, effective_text, short, stage_text
 from services.cli.session import Session, command, to_json
 from services.cli.status import programme_name
+from services.client import Watch
 from services.common.figures import VIETNAM, day, number
 from services.common.words import Lang, word
 from tiendo.catalog.v1 import catalog_service_pb2
@@ -26,8 +22,6 @@ from tiendo.status.v1 import events_pb2, status_service_pb2
 
 _PREFIX = "PROGRESS_EVENT_KIND_"
 _LAST_EVENTS = 10
-_FIRST_WAIT_SECONDS = 0.2
-_LONGEST_WAIT_SECONDS = 2.0
 _DATED = {"service.integrated", "service.advanced", "service.reverted", "service.corrected", "service.blocked"}
 _DATED |= {"service.unblocked", "service.suspended", "service.resumed", "service.withdrawn", "service.reinstated"}
 
@@ -71,83 +65,32 @@ def event_line(event: events_pb2.ProgressEvent, lang: Lang, today: str) -> str:
     return f"{recorded:<8}  {what:<20} {'  '.join(parts)}"
 
 
-class Watch:
-    """One `tiendo watch`, over as many connections as it takes."""
+class Shown:
+    """What one `tiendo watch` prints."""
 
-    def __init__(self, session: Session, request: status_service_pb2.WatchProgressRequest) -> None:
-        self._session, self._request = session, request
-        self.token = request.after
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
-    def show_latest(self) -> None:
-        """Show the last events first, and go on right after them. Raises CallError."""
-        request = status_service_pb2.ListProgressEventsRequest(
-            programme=self._request.programme,
-            page_size=_LAST_EVENTS,
-            kinds=self._request.kinds,
-            service=self._request.service,
-            order_by="sequence desc",
-        )
-        client = self._session.client
-        reply = client.ask(client.status.ListProgressEvents, request)
+    def latest(self, request: status_service_pb2.ListProgressEventsRequest) -> str:
+        """Show the last events; give the token that goes on right after them. Raises TiendoError."""
+        reply = self._session.client.status.ListProgressEvents(request)
         for event in reversed(reply.events):
-            self._show(event)
-        self.token = reply.watch_token
+            self.event(event)
+        return reply.watch_token
 
-    def run(self) -> None:
-        """Show events until interrupted. Raises CallError when the first connection fails, or when it is refused."""
-        lost = connected = False
-        wait_seconds = _FIRST_WAIT_SECONDS
-        while True:
-            try:
-                for message in self._open():
-                    if lost:
-                        self._note("screen.watch.reconnected")
-                        lost = False
-                    connected, wait_seconds = True, _FIRST_WAIT_SECONDS
-                    if message.token:
-                        self.token = message.token
-                    if message.HasField("event"):
-                        self._show(message.event, message.token)
-            except grpc.RpcError as error:
-                failure = read_error(error, self._session.settings.status_address)
-                again = failure.exit_code == UnreachableError.exit_code or _broken(error)
-                if not again or not (connected or self.token):
-                    raise failure from None
-            lost = True
-            time.sleep(wait_seconds * (1 - random.random() / 2))  # noqa: S311  spreads the returning watchers
-            wait_seconds = min(2 * wait_seconds, _LONGEST_WAIT_SECONDS)
-
-    def _open(self) -> Iterator[status_service_pb2.WatchProgressResponse]:
-        request = status_service_pb2.WatchProgressRequest()
-        request.CopyFrom(self._request)
-        if self.token:
-            request.after = self.token
-            request.ClearField("start")
-        client = self._session.client
-        stream: Iterator[status_service_pb2.WatchProgressResponse] = client.status.WatchProgress(
-            request, metadata=client.metadata
-        )
-        return stream
-
-    def _show(self, event: events_pb2.ProgressEvent, token: str = "") -> None:
+    def event(self, event: events_pb2.ProgressEvent, token: str = "") -> None:
+        """Show one event."""
         if self._session.as_json:
             reply = status_service_pb2.WatchProgressResponse(token=token, event=event)
             self._session.say(to_json(reply if token else event))
             return
         self._session.say(event_line(event, self._session.lang, day(datetime.now(VIETNAM).date())))
 
-    def _note(self, key: str) -> None:
-        if self._session.as_json:
-            return
-        moment = datetime.now(VIETNAM)
-        self._session.say(f"{moment:%H:%M:%S}  {self._session.word(key)}")
-
-
-def _broken(error: Any) -> bool:
-    """Tell whether the connection ended in a way that says nothing about the request."""
-    return error.code() in {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.CANCELLED} and not any(
-        key == "grpc-status-details-bin" for key, _ in error.trailing_metadata() or ()
-    )
+    def resumed(self) -> None:
+        """Say that the connection was lost, and that nothing was missed."""
+        if not self._session.as_json:
+            moment = datetime.now(VIETNAM)
+            self._session.say(f"{moment:%H:%M:%S}  {self._session.word('screen.watch.reconnected')}")
 
 
 def watch(
@@ -159,29 +102,33 @@ def watch(
     programme: Annotated[str, typer.Option("--programme", help="Its id; default: the installation's.")] = "",
 ) -> None:
     """Watch progress as it happens; the last ten events come first."""
-    request = status_service_pb2.WatchProgressRequest(
-        programme=programme_name(programme),
-        after=after,
-        kinds=kinds(only, session.lang),
-        service=service_name(session, service),
-    )
-    if from_beginning and not after:
-        request.start = status_service_pb2.WATCH_START_BEGINNING
-    shown = programme.rpartition("/")[2] or session.settings.default_programme
-    running = Watch(session, request)
+    wanted: dict[str, Any] = {
+        "programme": programme_name(programme),
+        "kinds": kinds(only, session.lang),
+        "service": service_name(session, service),
+    }
+    shown = Shown(session)
+    running: Watch | None = None
     for number_of_signal in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number_of_signal, signal.default_int_handler)
     try:
         if not session.as_json:
-            session.say(session.word("screen.watch.following", programme=shown))
+            name = programme.rpartition("/")[2] or session.settings.default_programme
+            session.say(session.word("screen.watch.following", programme=name))
         if not after and not from_beginning:
-            running.show_latest()
-        running.run()
+            request = status_service_pb2.ListProgressEventsRequest(
+                page_size=_LAST_EVENTS, order_by="sequence desc", **wanted
+            )
+            after = shown.latest(request)
+        running = session.client.watch(after=after, from_beginning=from_beginning, on_resumed=shown.resumed, **wanted)
+        for message in running:
+            shown.event(message.event, message.token)
     except KeyboardInterrupt:
         if session.as_json:
             return
-        key = "screen.watch.stopped" if running.token else "screen.watch.stopped_at_start"
-        session.say("  " + session.word(key, **({"token": running.token} if running.token else {})))
+        token = running.token if running else after
+        key = "screen.watch.stopped" if token else "screen.watch.stopped_at_start"
+        session.say("  " + session.word(key, **({"token": token} if token else {})))
 
 
 def kinds(only: str, lang: Lang) -> list[events_pb2.ProgressEventKind.ValueType]:
@@ -196,11 +143,11 @@ def kinds(only: str, lang: Lang) -> list[events_pb2.ProgressEventKind.ValueType]
 
 
 def service_name(session: Session, text: str) -> str:
-    """Make `services/{id}` of an id or an alias; the catalog knows which service an alias means. Raises CallError."""
+    """Make `services/{id}` of an id or an alias; the catalog knows which service an alias means. Raises TiendoError."""
     if not text:
         return ""
     request = catalog_service_pb2.GetServiceRequest(name=text if "/" in text else f"services/{text}")
-    return session.client.ask(session.client.catalog.GetService, request).service.name
+    return session.client.catalog.GetService(request).service.name
 
 
 def register(app: typer.Typer) -> None:

@@ -9,9 +9,10 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -89,6 +90,7 @@ class Context(Protocol):
 
 Unary = Callable[[Any, Call], Awaitable[Message | bytes]]
 Stream = Callable[[Any, Call], AsyncGenerator[Message | bytes, None]]
+"""Its first argument is the request; an async iterator of them where the method takes a stream."""
 
 
 def rich_status(refusal: Refusal) -> status_pb2.Status:
@@ -137,8 +139,12 @@ class Calls:
             handler = getattr(rpc, re.sub(r"(?<!^)(?=[A-Z])", "_", method.name).lower())
             request_type = GetMessageClass(method.input_type)
             name = f"{service.full_name}/{method.name}"
-            if method.server_streaming:
-                made[method.name] = grpc.unary_stream_rpc_method_handler(self._stream(name, request_type, handler))
+            if method.client_streaming:
+                answer = self._stream(name, partial(_parse_each, request_type), handler)
+                made[method.name] = grpc.stream_stream_rpc_method_handler(answer)
+            elif method.server_streaming:
+                answer = self._stream(name, partial(_parse, request_type), handler)
+                made[method.name] = grpc.unary_stream_rpc_method_handler(answer)
             else:
                 made[method.name] = grpc.unary_unary_rpc_method_handler(self._unary(name, request_type, handler))
         return grpc.method_handlers_generic_handler(service.full_name, made)
@@ -163,13 +169,13 @@ class Calls:
         return answer
 
     def _stream(
-        self, name: str, request_type: type[Message], handler: Stream
-    ) -> Callable[[bytes, Context], Awaitable[Any]]:
-        async def answer(content: bytes, context: Context) -> Any:
+        self, name: str, parse: Callable[[Any], Any], handler: Stream
+    ) -> Callable[[Any, Context], Awaitable[Any]]:
+        async def answer(content: Any, context: Context) -> Any:
             begun = time.perf_counter()
             call, span = self._open(name, context)
             try:
-                async with aclosing(handler(_parse(request_type, content), call)) as replies:
+                async with aclosing(handler(parse(content), call)) as replies:
                     async for reply in replies:
                         await context.write(reply if isinstance(reply, bytes) else reply.SerializeToString())
             except BaseException as failure:  # noqa: BLE001
@@ -265,6 +271,11 @@ def _parse(request_type: type[Message], content: bytes) -> Message:
             f"not a {request_type.DESCRIPTOR.name}: text must be UTF-8 and the message whole",
             field="request",
         ) from None
+
+
+async def _parse_each(request_type: type[Message], contents: AsyncIterator[bytes]) -> AsyncGenerator[Message, None]:
+    async for content in contents:
+        yield _parse(request_type, content)
 
 
 def _read_actor(value: str | bytes) -> str:

@@ -33,13 +33,17 @@ S = TypeVar("S", bound=State)
 W = TypeVar("W", bound=Work[Any])
 
 
-def content_hash(method: str, request: Message) -> str:
-    """Hash what a request asks for, 64 hexadecimal digits: its method and fields, but not request_id and at_least."""
+def content_hash(method: str, request: Message, attached: str = "") -> str:
+    """Hash what a request asks for, 64 hexadecimal digits: its method and fields, but not request_id and at_least.
+
+    `attached` is the digest of what came beside it.
+    """
     content = type(request)()
     content.CopyFrom(request)
     for name in ("request_id", "at_least"):
         content.ClearField(name)
-    return hashlib.sha256(method.encode() + b"\0" + content.SerializeToString(deterministic=True)).hexdigest()
+    told = content.SerializeToString(deterministic=True)
+    return hashlib.sha256(method.encode() + b"\0" + told + attached.encode()).hexdigest()
 
 
 def checked_instant(timestamp: Timestamp, field: str) -> datetime:
@@ -94,17 +98,17 @@ class Endpoint(Generic[S, W]):
         """Give the revision of a row or head of the own journal."""
         return Revision(self.journal_name, place.epoch, place.sequence).encode()
 
-    async def command(self, request: Any, call: Call, decide: Callable[[W], bytes]) -> bytes:
+    async def command(self, request: Any, call: Call, decide: Callable[[W], bytes], *, attached: str = "") -> bytes:
         """Run a command in the writer and give its reply's bytes: the ones kept, when its request_id was answered before.
 
-        `request` has request_id and at_least; `decide` refuses or gives the reply. Refusals: INVALID_REQUEST_ID, those of
-        `Reached.wait` and `Writer.run`, and its own.
+        `request` has request_id and at_least, `attached` is the digest of what came beside it; `decide` refuses or gives the
+        reply. Refusals: INVALID_REQUEST_ID, those of `Reached.wait` and `Writer.run`, and its own.
         """
         request_id = check_request_id(request.request_id)
         requested.set(request_id)
         if request.at_least:
             await self.reached.wait(request.at_least, call.wait_seconds())
-        content = content_hash(call.method, request) if request_id else ""
+        content = content_hash(call.method, request, attached) if request_id else ""
 
         reply: bytes = await self.writer.run(decide, request_id=request_id, content=content)
         return reply

@@ -49,6 +49,14 @@ class Reason(StrEnum):
     EVENT_TOO_LARGE = "EVENT_TOO_LARGE"
     REQUEST_TOO_LARGE = "REQUEST_TOO_LARGE"
 
+    FILE_UNREADABLE = "FILE_UNREADABLE"
+    HEADER_NOT_FOUND = "HEADER_NOT_FOUND"
+    NUMBER_AS_CODE = "NUMBER_AS_CODE"
+    MERGED_CODE = "MERGED_CODE"
+    DUPLICATE_ROW = "DUPLICATE_ROW"
+    NOT_CONFIRMED = "NOT_CONFIRMED"
+    AMBIGUOUS_ROW = "AMBIGUOUS_ROW"
+
     PROGRAMME_NOT_FOUND = "PROGRAMME_NOT_FOUND"
     SERVICE_NOT_FOUND = "SERVICE_NOT_FOUND"
     INTEGRATION_NOT_FOUND = "INTEGRATION_NOT_FOUND"
@@ -103,6 +111,11 @@ _REASONS: Mapping[Kind, tuple[Reason, ...]] = {
         Reason.EMPTY_EVIDENCE,
         Reason.TOO_MANY,
         Reason.EVENT_TOO_LARGE,
+        Reason.FILE_UNREADABLE,
+        Reason.HEADER_NOT_FOUND,
+        Reason.NUMBER_AS_CODE,
+        Reason.MERGED_CODE,
+        Reason.DUPLICATE_ROW,
     ),
     Kind.NOT_FOUND: (
         Reason.PROGRAMME_NOT_FOUND,
@@ -124,6 +137,8 @@ _REASONS: Mapping[Kind, tuple[Reason, ...]] = {
         Reason.ALREADY_RETIRED,
         Reason.EPOCH_CHANGED,
         Reason.NAME_REQUIRED,
+        Reason.NOT_CONFIRMED,
+        Reason.AMBIGUOUS_ROW,
         Reason.PORTAL_LINK_MISSING,
     ),
     Kind.OUT_OF_RANGE: (Reason.TOKEN_EXPIRED,),

@@ -182,7 +182,8 @@ class Live(Generic[S]):
         if state.head.epoch != self.current.head.epoch:
             self.tail = Tail(state.head)
         self.current = state
-        self.tail.extend(rows)
+        # More than the tail keeps would only hold up the loop.
+        self.tail.extend(rows[-_TAIL_ROWS:])
         self._reached.move(self._journal, state.head.epoch, state.head.sequence)
         self._changed.set()
         self._changed = asyncio.Event()

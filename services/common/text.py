@@ -123,6 +123,16 @@ def _keys_of_pieces(piece: str) -> str:
     return "".join(words)
 
 
+def spelling(text: str) -> str:
+    """Give what two spellings of one text share: capitals, punctuation, blanks and the place of a tone mark do not count."""
+    return "".join(_keys_of_pieces(text))
+
+
+@_each_piece
+def _capitals_of_pieces(piece: str) -> str:
+    return "".join("1" if character.isupper() else "0" for character in piece if character.isalpha())
+
+
 def sort_key(text: str) -> str:
     """Give a key in printable ASCII whose order by code points ("C", binary) is the order of a Vietnamese dictionary.
 
@@ -130,8 +140,7 @@ def sort_key(text: str) -> str:
     (ngang, huyền, hỏi, ngã, sắc, nặng); case decides last, small before capital. Numbers go by value, before letters;
     punctuation only parts words; other scripts follow Latin. Texts alike in all of this share one key.
     """
-    capitals = "".join("1" if character.isupper() else "0" for character in nfc(text) if character.isalpha())
-    return "".join(_keys_of_pieces(text)) + _END + capitals.rstrip("0")
+    return spelling(text) + _END + "".join(_capitals_of_pieces(nfc(text))).rstrip("0")
 
 
 def clean(

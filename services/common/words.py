@@ -21,7 +21,13 @@ class Lang(StrEnum):
 
 
 # Metadata of a refusal that holds a name in code, and the section of the table that words it.
-_WORDED_METADATA = {"stage": "stage", "condition": "condition", "check": "check", "state": "check_state"}
+_WORDED_METADATA = {
+    "stage": "stage",
+    "condition": "condition",
+    "check": "check",
+    "state": "check_state",
+    "fault": "file_fault",
+}
 
 
 def word(key: str, lang: Lang, **values: object) -> str:

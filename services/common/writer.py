@@ -64,6 +64,14 @@ class Work(ABC, Generic[S]):
         self._causes.append(cause)
         return row
 
+    def adopt(self, prepared: "Work[S]") -> bool:
+        """Take over what a set of its own was given outside the transaction; False where the state has moved on since."""
+        if (self.head.epoch, self.head.sequence) != (prepared.state.head.epoch, prepared.state.head.sequence):
+            return False
+        self.rows, self._causes, self.head = prepared.rows, prepared._causes, prepared.head  # noqa: SLF001 (of its own kind)
+        self.now = max(self.now, prepared.now)
+        return True
+
     def write(self) -> None:
         """Write everything collected: the service's tables, then the journal."""
         self.flush()

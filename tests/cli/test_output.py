@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.cli.client import RefusedError, UnreachableError
 from services.cli.output import (
     choose,
     detail_text,
@@ -19,6 +18,7 @@ from services.cli.output import (
 from services.cli.session import UsageProblemError, error_text, to_json
 from services.cli.status import screen
 from services.cli.watch import event_line, event_type, kinds
+from services.client import RefusedError, UnreachableError
 from services.common.words import Lang, keys, word
 from services.integration.domain import Detail
 from tiendo.common.v1 import date_pb2

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -140,3 +141,23 @@ async def test_where_nothing_can_be_forecast_the_screen_says_why(stack: Stack) -
     ]
     assert shown[-1].startswith("Too little to forecast from: 0 dated completions, on 0 different dates over 0 weeks; ")
     assert shown[-1].endswith("it takes at least 6 dates over 8 weeks.")
+
+
+async def test_the_services_are_written_into_a_file(stack: Stack, tmp_path: Path) -> None:
+    """The end of the name says which file; one that is there stays unless told; a refused export leaves none behind."""
+    file = tmp_path / "services.csv"
+    first = await screen(stack, "catalog", "export", str(file), "--filter", "naming = NAMED")
+    rows = file.read_text(encoding="utf-8-sig").splitlines()
+    again = await screen(stack, "catalog", "export", str(file))
+    forced = await screen(stack, "catalog", "export", str(file), "--force")
+    refused = await screen(stack, "catalog", "export", str(tmp_path / "other.json"), "--filter", "bogus = 1")
+    wrong = await screen(stack, "catalog", "export", "services.pdf")
+
+    assert first == [f"12 services written to {file}"]
+    assert len(rows) == 13
+    assert rows[0].startswith('"Plan number","Id","Service name"')
+    assert again == [f"{file} exists; add --force to replace it."]
+    assert forced == [f"227 services written to {file}"]
+    assert refused[0].startswith("Refused: ")
+    assert wrong[0].startswith("Wrong usage: services.pdf: the name must end in .csv")
+    assert [each.name for each in await asyncio.to_thread(lambda: list(tmp_path.iterdir()))] == ["services.csv"]

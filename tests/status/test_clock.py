@@ -142,7 +142,7 @@ async def test_nothing_is_told_before_the_sources_were_followed_to_their_ends() 
 async def test_of_two_replicas_one_tells() -> None:
     """Both look at the clock; the event is there once, whoever follows the sources."""
     async with running_status(seeded=True, calendar_seconds=0.05, lease_seconds=0.5) as (status, peers):
-        other = StatusService(status.shared.data_dir, peers, calendar_seconds=0.05, lease_seconds=0.5)
+        other = StatusService(status.shared.data_dir, peers, url=status.url, calendar_seconds=0.05, lease_seconds=0.5)
         await other.start()
         try:
             (event,) = await told(status, PASSED, least=1)

@@ -107,7 +107,7 @@ async def test_a_watch_goes_on_from_any_token() -> None:
 async def test_a_token_goes_on_at_another_replica() -> None:
     """Two services on one database tell one history, and each takes the other's tokens."""
     async with running_status(seeded=True, listed=8, done=2) as (one, peers):
-        other = StatusService(one.shared.data_dir, peers, compare_seconds=0.07)
+        other = StatusService(one.shared.data_dir, peers, url=one.url, compare_seconds=0.07)
         await other.start()
         try:
             await one.completion()

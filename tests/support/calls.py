@@ -49,7 +49,8 @@ class Rpc:
 class Client:
     """Calls as any client makes them, in raw bytes or messages."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, address: str = "") -> None:
+        self.address = address
         name = SERVICE.full_name
         self.raw: Any = channel.unary_unary(f"/{name}/GetCompletion")
         self.freshness: Any = channel.unary_unary(f"/{name}/GetFreshness")
@@ -80,7 +81,7 @@ async def serving(
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         try:
-            yield Client(channel), server
+            yield Client(channel, f"127.0.0.1:{port}"), server
         finally:
             await server.stop(0)
 

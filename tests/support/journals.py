@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import nats
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from tests.support.stack import Stack
@@ -57,6 +58,12 @@ async def progress_events(stack: Stack) -> list[progress_pb2.ProgressEvent]:
 
 async def stream_sequences(stack: Stack, stream: str, newest: int) -> list[int]:
     """The sequences that a stream holds, in its order, once its last one is `newest`."""
+    messages = await stream_messages(stack, stream, newest)
+    return [int(json.loads(message.data)["data"]["sequence"]) for message in messages]
+
+
+async def stream_messages(stack: Stack, stream: str, newest: int) -> list[Msg]:
+    """The messages that a stream holds, in its order, once the sequence in its last one is `newest`."""
     client = await nats.connect(stack.nats_url)
     js = client.jetstream()
     try:
@@ -69,8 +76,7 @@ async def stream_sequences(stack: Stack, stream: str, newest: int) -> list[int]:
                         break
                 await asyncio.sleep(0.05)
         subscription = await js.subscribe("", stream=stream, ordered_consumer=True)
-        messages = [await subscription.next_msg(timeout=10) for _ in range(state.messages)]
-        return [int(json.loads(message.data)["data"]["sequence"]) for message in messages]
+        return [await subscription.next_msg(timeout=10) for _ in range(state.messages)]
     finally:
         await client.close()
 

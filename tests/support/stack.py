@@ -18,7 +18,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.cli import seeding
 from services.cli.children import kind_of
-from services.cli.client import Client
+from services.cli.client import connect
+from services.client import Places
 from services.common.broker import Broker
 from services.common.config import Settings
 from services.common.stream_specs import ensure_stream, stream_specs
@@ -93,6 +94,10 @@ class Stack:
     def address(self, service: str) -> str:
         """Where a service listens."""
         return f"127.0.0.1:{self.ports[service]}"
+
+    def places(self) -> Places:
+        """Where a client finds the services."""
+        return Places(**{service: self.address(service) for service in SERVICES})
 
     def log(self, service: str) -> str:
         """What a service, or one of its replicas, has logged so far, over all its starts."""
@@ -226,7 +231,7 @@ class Stack:
             integration_address=self.address("integration"),
             status_address=self.address("status"),
         )
-        revisions = await asyncio.to_thread(lambda: seeding.send(Client(settings, "tests")))
+        revisions = await asyncio.to_thread(lambda: seeding.send(connect(settings, "tests")))
         request = status_service_pb2.GetCompletionRequest(at_least=revisions)
         await self.status_stub.GetCompletion(request, timeout=10)
         passed = status_service_pb2.ListProgressEventsRequest(

@@ -38,9 +38,10 @@ class StatusService:
         *,
         calendar_seconds: float = 0,
         web_port: int | None = None,
+        url: str = "",
         **settings: Any,
     ) -> None:
-        """What the clock makes is left out unless `calendar_seconds` says how often to look for it."""
+        """A database is made unless `url` names one; what the clock makes is left out unless `calendar_seconds` are given."""
         self.peers = peers
         address = f"127.0.0.1:{peers.port}"
         shared: dict[str, Any] = {
@@ -53,7 +54,7 @@ class StatusService:
             "drain_seconds": 4.0,
         }
         self.shared = Settings(**(shared | settings))
-        self.url = new_database(kind, folder)
+        self.url = url or new_database(kind, folder)
         self.own = StatusSettings(
             port=free_port(),
             metrics_port=free_port(),

@@ -187,6 +187,7 @@ def _checked_codes(codes: Sequence[ProcedureCode], prefix: str) -> tuple[Procedu
                 Reason.INVALID_VALUE,
                 f"{code.code[:40]!r} is no procedure code; give a digit, a dot and six digits as text, as in 1.003290",
                 field=f"{place}.code",
+                metadata={"code": code.code[:40]},
             )
         _in_order(code.valid_from, code.valid_to, f"{place}.valid_to", "valid_from")
     return tuple(codes)

@@ -108,7 +108,8 @@ class Report:
         for _, version, reading in self.listed:
             if reading.outcome is Outcome.COMPLETED:
                 cited += [entry for entry in version.provenance if entry.kind == "SOURCE_DOCUMENT"]
-        return cite_documents(cited)
+        given = cite_documents(cited)
+        return given if len(given) <= _MOST_SOURCES else [*given[:_MOST_SOURCES], "…"]
 
     def group_sources(self, by: GroupBy) -> dict[str, list[str]]:
         """Give for each group by its key how its members were put there: kinds of provenance by their short names."""

@@ -8,9 +8,8 @@ from typing import Any
 
 from services.common.figures import NOTHING
 from services.common.words import reworded
-from services.status.domain import EVERYTHING
-from services.status.domain.attention import AttentionKind, Item
-from services.status.domain.attention import attention as find
+from services.status import usecases
+from services.status.domain import EVERYTHING, AttentionKind, Item
 from services.status.storage import State
 from services.status.web.asked import Asked
 from services.status.web.desk import Desk, data_reference
@@ -52,8 +51,7 @@ async def found(desk: Desk, state: State, ask: Asked) -> Found:
     known_at = ask.known_at or EVERYTHING
 
     def make() -> Found:
-        programme = state.model.programme(ask.programme)
-        answer = find(programme, state.model.services.values(), day, known_at, allowed_days=desk.allowed_days)
+        answer = usecases.attention(state, ask.programme, day, known_at, allowed_days=desk.allowed_days)
         wanting = len(answer.items) + (answer.target_passed is not None)
         return Found(answer.items, dict(answer.counts), answer.target_passed, answer.not_reported, wanting)
 

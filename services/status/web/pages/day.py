@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from services.common.dates import PartialDate
+from services.status import usecases
 from services.status.domain import EVERYTHING
-from services.status.forecast import Forecast, forecast
+from services.status.forecast import Forecast
 from services.status.storage import State
 from services.status.web.asked import Asked
 from services.status.web.desk import Desk
@@ -35,13 +36,7 @@ def day_of(desk: Desk, state: State, ask: Asked, words: Words) -> Day:
 def ahead_of(desk: Desk, state: State, ask: Asked) -> Forecast:
     """Give the forecast from today, or from the day that is asked about. Raises Refusal PROGRAMME_NOT_FOUND."""
     asked, known_at = ask.as_of.last_day() if ask.as_of else None, ask.known_at or EVERYTHING
-    day = asked or desk.today()
-
-    def make() -> Forecast:
-        programme, services = state.model.programme(ask.programme), state.model.services.values()
-        return forecast(programme, services, day, known_at, needed_from=asked)
-
-    return desk.shelf.once(state, ("forecast", ask.programme, asked, day, known_at), make)
+    return usecases.forecast(state, ask.programme, asked or desk.today(), known_at, needed_from=asked)
 
 
 def latest_report(desk: Desk, state: State, ask: Asked) -> PartialDate:

@@ -5,11 +5,12 @@ Invariant: a figure never stands alone, the lines add up to the plan, and silenc
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from services.common.figures import NOTHING
 from services.common.figures import day as shown_day
-from services.status import charts, domain
+from services.status import charts, domain, usecases
 from services.status.domain import (
     EVERYTHING,
     BurnUp,
@@ -102,12 +103,11 @@ async def overview(desk: Desk, ask: Asked, words: Words) -> dict[str, Any]:
 def _view(desk: Desk, state: State, ask: Asked, words: Words) -> View:
     day, today, known_at = day_of(desk, state, ask, words), desk.today(), ask.known_at or EVERYTHING
     programme = state.model.programme(ask.programme)
-    services = state.model.services.values()
     version = programme.as_known(known_at)
     rows = desk.shelf.rows(state, programme, day.day, known_at)
     total = domain.counts_of(Counter(row.reading for row in rows), version.planned - len(rows))
     ahead = ahead_of(desk, state, ask)
-    grown, told = _grown(programme, services, day, known_at)
+    grown, told = _grown(state, ask, day, known_at)
     label = _chart_label(grown, version, words)
     charts_of = {
         width: charts.burn_up_svg(grown, ahead, words.lang, label=label, width=width, height=_HEIGHT)
@@ -150,7 +150,7 @@ def _view(desk: Desk, state: State, ask: Asked, words: Words) -> View:
     )
 
 
-def _grown(programme: domain.Programme, services: Any, day: Day, known_at: Any) -> tuple[BurnUp, BurnUp]:
+def _grown(state: State, ask: Asked, day: Day, known_at: datetime) -> tuple[BurnUp, BurnUp]:
     """Give the burn-up as it is drawn and as it is told.
 
     Drawn are weeks, so that a step stands where it happened, and months where weeks would be closer than a line is wide.
@@ -158,7 +158,7 @@ def _grown(programme: domain.Programme, services: Any, day: Day, known_at: Any) 
     """
 
     def by(interval: Interval) -> BurnUp:
-        return domain.burn_up(programme, services, day.day, known_at, interval=interval)
+        return usecases.burn_up(state, ask.programme, day.day, known_at, interval=interval)
 
     monthly = by(Interval.MONTH)
     days = (monthly.points[-1].day - monthly.points[0].day).days if monthly.points else 0

@@ -24,6 +24,8 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from tiendo.catalog.v1 import events_pb2 as tiendo_dot_catalog_dot_v1_dot_events__pb2
+from tiendo.catalog.v1 import export_pb2 as tiendo_dot_catalog_dot_v1_dot_export__pb2
+from tiendo.catalog.v1 import import_pb2 as tiendo_dot_catalog_dot_v1_dot_import__pb2
 from tiendo.catalog.v1 import programme_pb2 as tiendo_dot_catalog_dot_v1_dot_programme__pb2
 from tiendo.catalog.v1 import service_pb2 as tiendo_dot_catalog_dot_v1_dot_service__pb2
 from tiendo.common.v1 import date_pb2 as tiendo_dot_common_dot_v1_dot_date__pb2
@@ -31,61 +33,69 @@ from tiendo.common.v1 import event_pb2 as tiendo_dot_common_dot_v1_dot_event__pb
 from tiendo.common.v1 import provenance_pb2 as tiendo_dot_common_dot_v1_dot_provenance__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'tiendo/catalog/v1/catalog_service.proto\x12\x11tiendo.catalog.v1\x1a google/protobuf/field_mask.proto\x1a\x1etiendo/catalog/v1/events.proto\x1a!tiendo/catalog/v1/programme.proto\x1a\x1ftiendo/catalog/v1/service.proto\x1a\x1btiendo/common/v1/date.proto\x1a\x1ctiendo/common/v1/event.proto\x1a!tiendo/common/v1/provenance.proto\"5\n\x13GetProgrammeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x61t_least\x18\x02 \x03(\t\"Z\n\x14GetProgrammeResponse\x12/\n\tprogramme\x18\x01 \x01(\x0b\x32\x1c.tiendo.catalog.v1.Programme\x12\x11\n\trevisions\x18\x02 \x03(\t\"P\n\x15ListProgrammesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08\x61t_least\x18\x03 \x03(\t\"\x8a\x01\n\x16ListProgrammesResponse\x12\x30\n\nprogrammes\x18\x01 \x03(\x0b\x32\x1c.tiendo.catalog.v1.Programme\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12\x11\n\trevisions\x18\x04 \x03(\t\"\x85\x01\n\x16\x43reateProgrammeRequest\x12\x14\n\x0cprogramme_id\x18\x01 \x01(\t\x12/\n\tprogramme\x18\x02 \x01(\x0b\x32\x1c.tiendo.catalog.v1.Programme\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x10\n\x08\x61t_least\x18\x04 \x03(\t\"\\\n\x17\x43reateProgrammeResponse\x12/\n\tprogramme\x18\x01 \x01(\x0b\x32\x1c.tiendo.catalog.v1.Programme\x12\x10\n\x08revision\x18\x02 \x01(\t\"\xa0\x01\n\x16UpdateProgrammeRequest\x12/\n\tprogramme\x18\x01 \x01(\x0b\x32\x1c.tiendo.catalog.v1.Programme\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x10\n\x08\x61t_least\x18\x04 \x03(\t\"\\\n\x17UpdateProgrammeResponse\x12/\n\tprogramme\x18\x01 \x01(\x0b\x32\x1c.tiendo.catalog.v1.Programme\x12\x10\n\x08revision\x18\x02 \x01(\t\"3\n\x11GetServiceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x61t_least\x18\x02 \x03(\t\"T\n\x12GetServiceResponse\x12+\n\x07service\x18\x01 \x01(\x0b\x32\x1a.tiendo.catalog.v1.Service\x12\x11\n\trevisions\x18\x02 \x03(\t\":\n\x17\x42\x61tchGetServicesRequest\x12\r\n\x05names\x18\x01 \x03(\t\x12\x10\n\x08\x61t_least\x18\x02 \x03(\t\"[\n\x18\x42\x61tchGetServicesResponse\x12,\n\x08services\x18\x01 \x03(\x0b\x32\x1a.tiendo.catalog.v1.Service\x12\x11\n\trevisions\x18\x02 \x03(\t\"\x83\x01\n\x13ListServicesRequest\x12\x11\n\tprogramme\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12\x10\n\x08\x61t_least\x18\x06 \x03(\t\"\x84\x01\n\x14ListServicesResponse\x12,\n\x08services\x18\x01 \x03(\x0b\x32\x1a.tiendo.catalog.v1.Service\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12\x11\n\trevisions\x18\x04 \x03(\t\"r\n\x15SearchServicesRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x11\n\tprogramme\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12\x10\n\x08\x61t_least\x18\x05 \x03(\t\"\x86\x01\n\x16SearchServicesResponse\x12,\n\x08services\x18\x01 \x03(\x0b\x32\x1a.tiendo.catalog.v1.Service\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12\x11\n\trevisions\x18\x04 \x03(\t\"}\n\x14\x43reateServiceRequest\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12+\n\x07service\x18\x02 \x01(\x0b\x32\x1a.tiendo.catalog.v1.Service\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x10\n\x08\x61t_least\x18\x04 \x03(\t\"V\n\x15\x43reateServiceResponse\x12+\n\x07service\x18\x01 \x01(\x0b\x32\x1a.tiendo.catalog.v1.Service\x12\x10\n\x08revision\x18\x02 \x01(\t\"\xc8\x01\n\x14UpdateServiceRequest\x12+\n\x07service\x18\x01 \x01(\x0b\x32\x1a.tiendo.catalog.v1.Service\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x10\n\x08\x61t_least\x18\x04 \x03(\t\x12,\n\x08\x65vidence\x18\x05 \x03(\x0b\x32\x1a.tiendo.common.v1.Evidence\"V\n\x15UpdateServiceResponse\x12+\n\x07service\x18\x01 \x01(\x0b\x32\x1a.tiendo.catalog.v1.Service\x12\x10\n\x08revision\x18\x02 \x01(\t\"\xaa\x01\n\x14RetireServiceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x04\x64\x61te\x18\x02 \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x13\n\x0breplaced_by\x18\x04 \x01(\t\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x10\n\x08\x61t_least\x18\x07 \x03(\t\"V\n\x15RetireServiceResponse\x12+\n\x07service\x18\x01 \x01(\x0b\x32\x1a.tiendo.catalog.v1.Service\x12\x10\n\x08revision\x18\x02 \x01(\t\"M\n\x11ListEventsRequest\x12\x16\n\x0e\x61\x66ter_sequence\x18\x01 \x01(\x03\x12\r\n\x05\x65poch\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\"r\n\x12ListEventsResponse\x12/\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1f.tiendo.catalog.v1.CatalogEvent\x12+\n\x04head\x18\x02 \x01(\x0b\x32\x1d.tiendo.common.v1.JournalHead2\xc3\t\n\x0e\x43\x61talogService\x12_\n\x0cGetProgramme\x12&.tiendo.catalog.v1.GetProgrammeRequest\x1a\'.tiendo.catalog.v1.GetProgrammeResponse\x12\x65\n\x0eListProgrammes\x12(.tiendo.catalog.v1.ListProgrammesRequest\x1a).tiendo.catalog.v1.ListProgrammesResponse\x12h\n\x0f\x43reateProgramme\x12).tiendo.catalog.v1.CreateProgrammeRequest\x1a*.tiendo.catalog.v1.CreateProgrammeResponse\x12h\n\x0fUpdateProgramme\x12).tiendo.catalog.v1.UpdateProgrammeRequest\x1a*.tiendo.catalog.v1.UpdateProgrammeResponse\x12Y\n\nGetService\x12$.tiendo.catalog.v1.GetServiceRequest\x1a%.tiendo.catalog.v1.GetServiceResponse\x12k\n\x10\x42\x61tchGetServices\x12*.tiendo.catalog.v1.BatchGetServicesRequest\x1a+.tiendo.catalog.v1.BatchGetServicesResponse\x12_\n\x0cListServices\x12&.tiendo.catalog.v1.ListServicesRequest\x1a\'.tiendo.catalog.v1.ListServicesResponse\x12\x65\n\x0eSearchServices\x12(.tiendo.catalog.v1.SearchServicesRequest\x1a).tiendo.catalog.v1.SearchServicesResponse\x12\x62\n\rCreateService\x12\'.tiendo.catalog.v1.CreateServiceRequest\x1a(.tiendo.catalog.v1.CreateServiceResponse\x12\x62\n\rUpdateService\x12\'.tiendo.catalog.v1.UpdateServiceRequest\x1a(.tiendo.catalog.v1.UpdateServiceResponse\x12\x62\n\rRetireService\x12\'.tiendo.catalog.v1.RetireServiceRequest\x1a(.tiendo.catalog.v1.RetireServiceResponse\x12Y\n\nListEvents\x12$.tiendo.catalog.v1.ListEventsRequest\x1a%.tiendo.catalog.v1.ListEventsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'tiendo/catalog/v1/catalog_service.proto\x12\x11tiendo.catalog.v1\x1a google/protobuf/field_mask.proto\x1a\x1etiendo/catalog/v1/events.proto\x1a\x1etiendo/catalog/v1/export.proto\x1a\x1etiendo/catalog/v1/import.proto\x1a!tiendo/catalog/v1/programme.proto\x1a\x1ftiendo/catalog/v1/service.proto\x1a\x1btiendo/common/v1/date.proto\x1a\x1ctiendo/common/v1/event.proto\x1a!tiendo/common/v1/provenance.proto\"5\n\x13GetProgrammeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x61t_least\x18\x02 \x03(\t\"Z\n\x14GetProgrammeResponse\x12/\n\tprogramme\x18\x01 \x01(\x0b\x32\x1c.tiendo.catalog.v1.Programme\x12\x11\n\trevisions\x18\x02 \x03(\t\"P\n\x15ListProgrammesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08\x61t_least\x18\x03 \x03(\t\"\x8a\x01\n\x16ListProgrammesResponse\x12\x30\n\nprogrammes\x18\x01 \x03(\x0b\x32\x1c.tiendo.catalog.v1.Programme\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12\x11\n\trevisions\x18\x04 \x03(\t\"\x85\x01\n\x16\x43reateProgrammeRequest\x12\x14\n\x0cprogramme_id\x18\x01 \x01(\t\x12/\n\tprogramme\x18\x02 \x01(\x0b\x32\x1c.tiendo.catalog.v1.Programme\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x10\n\x08\x61t_least\x18\x04 \x03(\t\"\\\n\x17\x43reateProgrammeResponse\x12/\n\tprogramme\x18\x01 \x01(\x0b\x32\x1c.tiendo.catalog.v1.Programme\x12\x10\n\x08revision\x18\x02 \x01(\t\"\xa0\x01\n\x16UpdateProgrammeRequest\x12/\n\tprogramme\x18\x01 \x01(\x0b\x32\x1c.tiendo.catalog.v1.Programme\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x10\n\x08\x61t_least\x18\x04 \x03(\t\"\\\n\x17UpdateProgrammeResponse\x12/\n\tprogramme\x18\x01 \x01(\x0b\x32\x1c.tiendo.catalog.v1.Programme\x12\x10\n\x08revision\x18\x02 \x01(\t\"3\n\x11GetServiceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x61t_least\x18\x02 \x03(\t\"T\n\x12GetServiceResponse\x12+\n\x07service\x18\x01 \x01(\x0b\x32\x1a.tiendo.catalog.v1.Service\x12\x11\n\trevisions\x18\x02 \x03(\t\":\n\x17\x42\x61tchGetServicesRequest\x12\r\n\x05names\x18\x01 \x03(\t\x12\x10\n\x08\x61t_least\x18\x02 \x03(\t\"[\n\x18\x42\x61tchGetServicesResponse\x12,\n\x08services\x18\x01 \x03(\x0b\x32\x1a.tiendo.catalog.v1.Service\x12\x11\n\trevisions\x18\x02 \x03(\t\"\x83\x01\n\x13ListServicesRequest\x12\x11\n\tprogramme\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12\x10\n\x08\x61t_least\x18\x06 \x03(\t\"\x84\x01\n\x14ListServicesResponse\x12,\n\x08services\x18\x01 \x03(\x0b\x32\x1a.tiendo.catalog.v1.Service\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12\x11\n\trevisions\x18\x04 \x03(\t\"r\n\x15SearchServicesRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x11\n\tprogramme\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12\x10\n\x08\x61t_least\x18\x05 \x03(\t\"\x86\x01\n\x16SearchServicesResponse\x12,\n\x08services\x18\x01 \x03(\x0b\x32\x1a.tiendo.catalog.v1.Service\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12\x11\n\trevisions\x18\x04 \x03(\t\"}\n\x14\x43reateServiceRequest\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12+\n\x07service\x18\x02 \x01(\x0b\x32\x1a.tiendo.catalog.v1.Service\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x10\n\x08\x61t_least\x18\x04 \x03(\t\"V\n\x15\x43reateServiceResponse\x12+\n\x07service\x18\x01 \x01(\x0b\x32\x1a.tiendo.catalog.v1.Service\x12\x10\n\x08revision\x18\x02 \x01(\t\"\xc8\x01\n\x14UpdateServiceRequest\x12+\n\x07service\x18\x01 \x01(\x0b\x32\x1a.tiendo.catalog.v1.Service\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x10\n\x08\x61t_least\x18\x04 \x03(\t\x12,\n\x08\x65vidence\x18\x05 \x03(\x0b\x32\x1a.tiendo.common.v1.Evidence\"V\n\x15UpdateServiceResponse\x12+\n\x07service\x18\x01 \x01(\x0b\x32\x1a.tiendo.catalog.v1.Service\x12\x10\n\x08revision\x18\x02 \x01(\t\"\xaa\x01\n\x14RetireServiceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x04\x64\x61te\x18\x02 \x01(\x0b\x32\x1d.tiendo.common.v1.PartialDate\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x13\n\x0breplaced_by\x18\x04 \x01(\t\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x10\n\x08\x61t_least\x18\x07 \x03(\t\"V\n\x15RetireServiceResponse\x12+\n\x07service\x18\x01 \x01(\x0b\x32\x1a.tiendo.catalog.v1.Service\x12\x10\n\x08revision\x18\x02 \x01(\t\"e\n\x15ImportServicesRequest\x12\x33\n\x07options\x18\x01 \x01(\x0b\x32 .tiendo.catalog.v1.ImportOptionsH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\xbb\x01\n\x16ImportServicesResponse\x12\x35\n\x08progress\x18\x01 \x01(\x0b\x32!.tiendo.catalog.v1.ImportProgressH\x00\x12-\n\x04rows\x18\x02 \x01(\x0b\x32\x1d.tiendo.catalog.v1.RowResultsH\x00\x12\x33\n\x07summary\x18\x03 \x01(\x0b\x32 .tiendo.catalog.v1.ImportSummaryH\x00\x42\x06\n\x04part\"\xb2\x01\n\x15\x45xportServicesRequest\x12\x11\n\tprogramme\x18\x01 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x02 \x01(\t\x12/\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x1f.tiendo.catalog.v1.ExportFormat\x12\x33\n\x08language\x18\x04 \x01(\x0e\x32!.tiendo.catalog.v1.ExportLanguage\x12\x10\n\x08\x61t_least\x18\x05 \x03(\t\"d\n\x16\x45xportServicesResponse\x12\x31\n\x06header\x18\x01 \x01(\x0b\x32\x1f.tiendo.catalog.v1.ExportHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"M\n\x11ListEventsRequest\x12\x16\n\x0e\x61\x66ter_sequence\x18\x01 \x01(\x03\x12\r\n\x05\x65poch\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\"r\n\x12ListEventsResponse\x12/\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1f.tiendo.catalog.v1.CatalogEvent\x12+\n\x04head\x18\x02 \x01(\x0b\x32\x1d.tiendo.common.v1.JournalHead2\x97\x0b\n\x0e\x43\x61talogService\x12_\n\x0cGetProgramme\x12&.tiendo.catalog.v1.GetProgrammeRequest\x1a\'.tiendo.catalog.v1.GetProgrammeResponse\x12\x65\n\x0eListProgrammes\x12(.tiendo.catalog.v1.ListProgrammesRequest\x1a).tiendo.catalog.v1.ListProgrammesResponse\x12h\n\x0f\x43reateProgramme\x12).tiendo.catalog.v1.CreateProgrammeRequest\x1a*.tiendo.catalog.v1.CreateProgrammeResponse\x12h\n\x0fUpdateProgramme\x12).tiendo.catalog.v1.UpdateProgrammeRequest\x1a*.tiendo.catalog.v1.UpdateProgrammeResponse\x12Y\n\nGetService\x12$.tiendo.catalog.v1.GetServiceRequest\x1a%.tiendo.catalog.v1.GetServiceResponse\x12k\n\x10\x42\x61tchGetServices\x12*.tiendo.catalog.v1.BatchGetServicesRequest\x1a+.tiendo.catalog.v1.BatchGetServicesResponse\x12_\n\x0cListServices\x12&.tiendo.catalog.v1.ListServicesRequest\x1a\'.tiendo.catalog.v1.ListServicesResponse\x12\x65\n\x0eSearchServices\x12(.tiendo.catalog.v1.SearchServicesRequest\x1a).tiendo.catalog.v1.SearchServicesResponse\x12\x62\n\rCreateService\x12\'.tiendo.catalog.v1.CreateServiceRequest\x1a(.tiendo.catalog.v1.CreateServiceResponse\x12\x62\n\rUpdateService\x12\'.tiendo.catalog.v1.UpdateServiceRequest\x1a(.tiendo.catalog.v1.UpdateServiceResponse\x12\x62\n\rRetireService\x12\'.tiendo.catalog.v1.RetireServiceRequest\x1a(.tiendo.catalog.v1.RetireServiceResponse\x12i\n\x0eImportServices\x12(.tiendo.catalog.v1.ImportServicesRequest\x1a).tiendo.catalog.v1.ImportServicesResponse(\x01\x30\x01\x12g\n\x0e\x45xportServices\x12(.tiendo.catalog.v1.ExportServicesRequest\x1a).tiendo.catalog.v1.ExportServicesResponse0\x01\x12Y\n\nListEvents\x12$.tiendo.catalog.v1.ListEventsRequest\x1a%.tiendo.catalog.v1.ListEventsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tiendo.catalog.v1.catalog_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETPROGRAMMEREQUEST']._serialized_start=290
-  _globals['_GETPROGRAMMEREQUEST']._serialized_end=343
-  _globals['_GETPROGRAMMERESPONSE']._serialized_start=345
-  _globals['_GETPROGRAMMERESPONSE']._serialized_end=435
-  _globals['_LISTPROGRAMMESREQUEST']._serialized_start=437
-  _globals['_LISTPROGRAMMESREQUEST']._serialized_end=517
-  _globals['_LISTPROGRAMMESRESPONSE']._serialized_start=520
-  _globals['_LISTPROGRAMMESRESPONSE']._serialized_end=658
-  _globals['_CREATEPROGRAMMEREQUEST']._serialized_start=661
-  _globals['_CREATEPROGRAMMEREQUEST']._serialized_end=794
-  _globals['_CREATEPROGRAMMERESPONSE']._serialized_start=796
-  _globals['_CREATEPROGRAMMERESPONSE']._serialized_end=888
-  _globals['_UPDATEPROGRAMMEREQUEST']._serialized_start=891
-  _globals['_UPDATEPROGRAMMEREQUEST']._serialized_end=1051
-  _globals['_UPDATEPROGRAMMERESPONSE']._serialized_start=1053
-  _globals['_UPDATEPROGRAMMERESPONSE']._serialized_end=1145
-  _globals['_GETSERVICEREQUEST']._serialized_start=1147
-  _globals['_GETSERVICEREQUEST']._serialized_end=1198
-  _globals['_GETSERVICERESPONSE']._serialized_start=1200
-  _globals['_GETSERVICERESPONSE']._serialized_end=1284
-  _globals['_BATCHGETSERVICESREQUEST']._serialized_start=1286
-  _globals['_BATCHGETSERVICESREQUEST']._serialized_end=1344
-  _globals['_BATCHGETSERVICESRESPONSE']._serialized_start=1346
-  _globals['_BATCHGETSERVICESRESPONSE']._serialized_end=1437
-  _globals['_LISTSERVICESREQUEST']._serialized_start=1440
-  _globals['_LISTSERVICESREQUEST']._serialized_end=1571
-  _globals['_LISTSERVICESRESPONSE']._serialized_start=1574
-  _globals['_LISTSERVICESRESPONSE']._serialized_end=1706
-  _globals['_SEARCHSERVICESREQUEST']._serialized_start=1708
-  _globals['_SEARCHSERVICESREQUEST']._serialized_end=1822
-  _globals['_SEARCHSERVICESRESPONSE']._serialized_start=1825
-  _globals['_SEARCHSERVICESRESPONSE']._serialized_end=1959
-  _globals['_CREATESERVICEREQUEST']._serialized_start=1961
-  _globals['_CREATESERVICEREQUEST']._serialized_end=2086
-  _globals['_CREATESERVICERESPONSE']._serialized_start=2088
-  _globals['_CREATESERVICERESPONSE']._serialized_end=2174
-  _globals['_UPDATESERVICEREQUEST']._serialized_start=2177
-  _globals['_UPDATESERVICEREQUEST']._serialized_end=2377
-  _globals['_UPDATESERVICERESPONSE']._serialized_start=2379
-  _globals['_UPDATESERVICERESPONSE']._serialized_end=2465
-  _globals['_RETIRESERVICEREQUEST']._serialized_start=2468
-  _globals['_RETIRESERVICEREQUEST']._serialized_end=2638
-  _globals['_RETIRESERVICERESPONSE']._serialized_start=2640
-  _globals['_RETIRESERVICERESPONSE']._serialized_end=2726
-  _globals['_LISTEVENTSREQUEST']._serialized_start=2728
-  _globals['_LISTEVENTSREQUEST']._serialized_end=2805
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=2807
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=2921
-  _globals['_CATALOGSERVICE']._serialized_start=2924
-  _globals['_CATALOGSERVICE']._serialized_end=4143
+  _globals['_GETPROGRAMMEREQUEST']._serialized_start=354
+  _globals['_GETPROGRAMMEREQUEST']._serialized_end=407
+  _globals['_GETPROGRAMMERESPONSE']._serialized_start=409
+  _globals['_GETPROGRAMMERESPONSE']._serialized_end=499
+  _globals['_LISTPROGRAMMESREQUEST']._serialized_start=501
+  _globals['_LISTPROGRAMMESREQUEST']._serialized_end=581
+  _globals['_LISTPROGRAMMESRESPONSE']._serialized_start=584
+  _globals['_LISTPROGRAMMESRESPONSE']._serialized_end=722
+  _globals['_CREATEPROGRAMMEREQUEST']._serialized_start=725
+  _globals['_CREATEPROGRAMMEREQUEST']._serialized_end=858
+  _globals['_CREATEPROGRAMMERESPONSE']._serialized_start=860
+  _globals['_CREATEPROGRAMMERESPONSE']._serialized_end=952
+  _globals['_UPDATEPROGRAMMEREQUEST']._serialized_start=955
+  _globals['_UPDATEPROGRAMMEREQUEST']._serialized_end=1115
+  _globals['_UPDATEPROGRAMMERESPONSE']._serialized_start=1117
+  _globals['_UPDATEPROGRAMMERESPONSE']._serialized_end=1209
+  _globals['_GETSERVICEREQUEST']._serialized_start=1211
+  _globals['_GETSERVICEREQUEST']._serialized_end=1262
+  _globals['_GETSERVICERESPONSE']._serialized_start=1264
+  _globals['_GETSERVICERESPONSE']._serialized_end=1348
+  _globals['_BATCHGETSERVICESREQUEST']._serialized_start=1350
+  _globals['_BATCHGETSERVICESREQUEST']._serialized_end=1408
+  _globals['_BATCHGETSERVICESRESPONSE']._serialized_start=1410
+  _globals['_BATCHGETSERVICESRESPONSE']._serialized_end=1501
+  _globals['_LISTSERVICESREQUEST']._serialized_start=1504
+  _globals['_LISTSERVICESREQUEST']._serialized_end=1635
+  _globals['_LISTSERVICESRESPONSE']._serialized_start=1638
+  _globals['_LISTSERVICESRESPONSE']._serialized_end=1770
+  _globals['_SEARCHSERVICESREQUEST']._serialized_start=1772
+  _globals['_SEARCHSERVICESREQUEST']._serialized_end=1886
+  _globals['_SEARCHSERVICESRESPONSE']._serialized_start=1889
+  _globals['_SEARCHSERVICESRESPONSE']._serialized_end=2023
+  _globals['_CREATESERVICEREQUEST']._serialized_start=2025
+  _globals['_CREATESERVICEREQUEST']._serialized_end=2150
+  _globals['_CREATESERVICERESPONSE']._serialized_start=2152
+  _globals['_CREATESERVICERESPONSE']._serialized_end=2238
+  _globals['_UPDATESERVICEREQUEST']._serialized_start=2241
+  _globals['_UPDATESERVICEREQUEST']._serialized_end=2441
+  _globals['_UPDATESERVICERESPONSE']._serialized_start=2443
+  _globals['_UPDATESERVICERESPONSE']._serialized_end=2529
+  _globals['_RETIRESERVICEREQUEST']._serialized_start=2532
+  _globals['_RETIRESERVICEREQUEST']._serialized_end=2702
+  _globals['_RETIRESERVICERESPONSE']._serialized_start=2704
+  _globals['_RETIRESERVICERESPONSE']._serialized_end=2790
+  _globals['_IMPORTSERVICESREQUEST']._serialized_start=2792
+  _globals['_IMPORTSERVICESREQUEST']._serialized_end=2893
+  _globals['_IMPORTSERVICESRESPONSE']._serialized_start=2896
+  _globals['_IMPORTSERVICESRESPONSE']._serialized_end=3083
+  _globals['_EXPORTSERVICESREQUEST']._serialized_start=3086
+  _globals['_EXPORTSERVICESREQUEST']._serialized_end=3264
+  _globals['_EXPORTSERVICESRESPONSE']._serialized_start=3266
+  _globals['_EXPORTSERVICESRESPONSE']._serialized_end=3366
+  _globals['_LISTEVENTSREQUEST']._serialized_start=3368
+  _globals['_LISTEVENTSREQUEST']._serialized_end=3445
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=3447
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=3561
+  _globals['_CATALOGSERVICE']._serialized_start=3564
+  _globals['_CATALOGSERVICE']._serialized_end=4995
 # @@protoc_insertion_point(module_scope)

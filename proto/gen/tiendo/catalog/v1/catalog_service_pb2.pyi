@@ -9,6 +9,8 @@ from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from tiendo.catalog.v1 import events_pb2 as _events_pb2
+from tiendo.catalog.v1 import export_pb2 as _export_pb2
+from tiendo.catalog.v1 import import_pb2 as _import_pb2
 from tiendo.catalog.v1 import programme_pb2 as _programme_pb2
 from tiendo.catalog.v1 import service_pb2 as _service_pb2
 from tiendo.common.v1 import date_pb2 as _date_pb2
@@ -794,6 +796,144 @@ class RetireServiceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RetireServiceResponse: _TypeAlias = RetireServiceResponse  # noqa: Y015
+
+@_typing.final
+class ImportServicesRequest(_message.Message):
+    """A part of an import: first the options, then the file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    """The next bytes of the file, at most 64 KiB in a message, 64 MiB in all (FILE_UNREADABLE)."""
+    @_builtins.property
+    def options(self) -> _import_pb2.ImportOptions:
+        """The first message, once."""
+
+    def __init__(
+        self,
+        *,
+        options: _import_pb2.ImportOptions | None = ...,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "options", b"options", "part", b"part"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "options", b"options", "part", b"part"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["options", "chunk"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___ImportServicesRequest: _TypeAlias = ImportServicesRequest  # noqa: Y015
+
+@_typing.final
+class ImportServicesResponse(_message.Message):
+    """A part of the answer: how far it is, again and again; then the rows in order; last the summary."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def progress(self) -> _import_pb2.ImportProgress:
+        """How far it is."""
+
+    @_builtins.property
+    def rows(self) -> _import_pb2.RowResults:
+        """What became of some rows."""
+
+    @_builtins.property
+    def summary(self) -> _import_pb2.ImportSummary:
+        """The last message, once."""
+
+    def __init__(
+        self,
+        *,
+        progress: _import_pb2.ImportProgress | None = ...,
+        rows: _import_pb2.RowResults | None = ...,
+        summary: _import_pb2.ImportSummary | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["part", b"part", "progress", b"progress", "rows", b"rows", "summary", b"summary"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["part", b"part", "progress", b"progress", "rows", b"rows", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["progress", "rows", "summary"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___ImportServicesResponse: _TypeAlias = ImportServicesResponse  # noqa: Y015
+
+@_typing.final
+class ExportServicesRequest(_message.Message):
+    """Asks for the services as a file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRAMME_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    AT_LEAST_FIELD_NUMBER: _builtins.int
+    programme: _builtins.str
+    """`programmes/{id}`: only its members. Empty: the installation's default. `programmes/-`: every service."""
+    filter: _builtins.str
+    """As in ListServicesRequest."""
+    format: _export_pb2.ExportFormat.ValueType
+    """Required. What file to make."""
+    language: _export_pb2.ExportLanguage.ValueType
+    """For CSV and XLSX. Default Vietnamese."""
+    @_builtins.property
+    def at_least(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Revisions the file must include. At most 20."""
+
+    def __init__(
+        self,
+        *,
+        programme: _builtins.str = ...,
+        filter: _builtins.str = ...,
+        format: _export_pb2.ExportFormat.ValueType = ...,
+        language: _export_pb2.ExportLanguage.ValueType = ...,
+        at_least: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least", b"at_least", "filter", b"filter", "format", b"format", "language", b"language", "programme", b"programme"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportServicesRequest: _TypeAlias = ExportServicesRequest  # noqa: Y015
+
+@_typing.final
+class ExportServicesResponse(_message.Message):
+    """A part of the file: the header first, then the bytes in order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    """At most 64 KiB."""
+    @_builtins.property
+    def header(self) -> _export_pb2.ExportHeader:
+        """First, once."""
+
+    def __init__(
+        self,
+        *,
+        header: _export_pb2.ExportHeader | None = ...,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header", "part", b"part"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header", "part", b"part"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["header", "chunk"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___ExportServicesResponse: _TypeAlias = ExportServicesResponse  # noqa: Y015
 
 @_typing.final
 class ListEventsRequest(_message.Message):

@@ -91,6 +91,16 @@ class CatalogServiceStub:
                 request_serializer=tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.RetireServiceRequest.SerializeToString,
                 response_deserializer=tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.RetireServiceResponse.FromString,
                 _registered_method=True)
+        self.ImportServices = channel.stream_stream(
+                '/tiendo.catalog.v1.CatalogService/ImportServices',
+                request_serializer=tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.ImportServicesRequest.SerializeToString,
+                response_deserializer=tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.ImportServicesResponse.FromString,
+                _registered_method=True)
+        self.ExportServices = channel.unary_stream(
+                '/tiendo.catalog.v1.CatalogService/ExportServices',
+                request_serializer=tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.ExportServicesRequest.SerializeToString,
+                response_deserializer=tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.ExportServicesResponse.FromString,
+                _registered_method=True)
         self.ListEvents = channel.unary_unary(
                 '/tiendo.catalog.v1.CatalogService/ListEvents',
                 request_serializer=tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.ListEventsRequest.SerializeToString,
@@ -181,6 +191,24 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportServices(self, request_iterator, context):
+        """Takes a list of services from a file: names slots, adds what is new, changes what the list says otherwise. All or
+        nothing: where one row is rejected, no row is applied and the report says why. The reply is a stream, for a report has
+        a result for each row, which is more than one message may hold, and whoever waits wants to see how far it is. Status:
+        INVALID_ARGUMENT (FILE_UNREADABLE, HEADER_NOT_FOUND, TOO_MANY above 100,000 rows) for a file that is not taken at all;
+        rejected rows are a report, with OK.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportServices(self, request, context):
+        """The services as a file, all from one revision, in the order of the plan. A file that came whole ends with OK.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListEvents(self, request, context):
         """Rows of the journal after a sequence, in order, without gaps: the truth for whoever missed something.
         """
@@ -245,6 +273,16 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.RetireService,
                     request_deserializer=tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.RetireServiceRequest.FromString,
                     response_serializer=tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.RetireServiceResponse.SerializeToString,
+            ),
+            'ImportServices': grpc.stream_stream_rpc_method_handler(
+                    servicer.ImportServices,
+                    request_deserializer=tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.ImportServicesRequest.FromString,
+                    response_serializer=tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.ImportServicesResponse.SerializeToString,
+            ),
+            'ExportServices': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportServices,
+                    request_deserializer=tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.ExportServicesRequest.FromString,
+                    response_serializer=tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.ExportServicesResponse.SerializeToString,
             ),
             'ListEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListEvents,
@@ -551,6 +589,60 @@ class CatalogService:
             '/tiendo.catalog.v1.CatalogService/RetireService',
             tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.RetireServiceRequest.SerializeToString,
             tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.RetireServiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportServices(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/tiendo.catalog.v1.CatalogService/ImportServices',
+            tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.ImportServicesRequest.SerializeToString,
+            tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.ImportServicesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportServices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tiendo.catalog.v1.CatalogService/ExportServices',
+            tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.ExportServicesRequest.SerializeToString,
+            tiendo_dot_catalog_dot_v1_dot_catalog__service__pb2.ExportServicesResponse.FromString,
             options,
             channel_credentials,
             insecure,

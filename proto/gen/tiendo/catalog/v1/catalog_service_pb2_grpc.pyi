@@ -59,6 +59,15 @@ class CatalogServiceStub:
     """Changes a service; giving a slot its display_name names it and keeps its number, id and history."""
     RetireService: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.RetireServiceRequest, _catalog_service_pb2.RetireServiceResponse]
     """Records that the procedure was abolished. Changes no count. FAILED_PRECONDITION (ALREADY_RETIRED) the second time."""
+    ImportServices: _grpc.StreamStreamMultiCallable[_catalog_service_pb2.ImportServicesRequest, _catalog_service_pb2.ImportServicesResponse]
+    """Takes a list of services from a file: names slots, adds what is new, changes what the list says otherwise. All or
+    nothing: where one row is rejected, no row is applied and the report says why. The reply is a stream, for a report has
+    a result for each row, which is more than one message may hold, and whoever waits wants to see how far it is. Status:
+    INVALID_ARGUMENT (FILE_UNREADABLE, HEADER_NOT_FOUND, TOO_MANY above 100,000 rows) for a file that is not taken at all;
+    rejected rows are a report, with OK.
+    """
+    ExportServices: _grpc.UnaryStreamMultiCallable[_catalog_service_pb2.ExportServicesRequest, _catalog_service_pb2.ExportServicesResponse]
+    """The services as a file, all from one revision, in the order of the plan. A file that came whole ends with OK."""
     ListEvents: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListEventsRequest, _catalog_service_pb2.ListEventsResponse]
     """Rows of the journal after a sequence, in order, without gaps: the truth for whoever missed something."""
 
@@ -93,6 +102,15 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Changes a service; giving a slot its display_name names it and keeps its number, id and history."""
     RetireService: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.RetireServiceRequest, _catalog_service_pb2.RetireServiceResponse]  # type: ignore[assignment]
     """Records that the procedure was abolished. Changes no count. FAILED_PRECONDITION (ALREADY_RETIRED) the second time."""
+    ImportServices: _aio.StreamStreamMultiCallable[_catalog_service_pb2.ImportServicesRequest, _catalog_service_pb2.ImportServicesResponse]  # type: ignore[assignment]
+    """Takes a list of services from a file: names slots, adds what is new, changes what the list says otherwise. All or
+    nothing: where one row is rejected, no row is applied and the report says why. The reply is a stream, for a report has
+    a result for each row, which is more than one message may hold, and whoever waits wants to see how far it is. Status:
+    INVALID_ARGUMENT (FILE_UNREADABLE, HEADER_NOT_FOUND, TOO_MANY above 100,000 rows) for a file that is not taken at all;
+    rejected rows are a report, with OK.
+    """
+    ExportServices: _aio.UnaryStreamMultiCallable[_catalog_service_pb2.ExportServicesRequest, _catalog_service_pb2.ExportServicesResponse]  # type: ignore[assignment]
+    """The services as a file, all from one revision, in the order of the plan. A file that came whole ends with OK."""
     ListEvents: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListEventsRequest, _catalog_service_pb2.ListEventsResponse]  # type: ignore[assignment]
     """Rows of the journal after a sequence, in order, without gaps: the truth for whoever missed something."""
 
@@ -190,6 +208,27 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.RetireServiceResponse, _abc.Awaitable[_catalog_service_pb2.RetireServiceResponse]]:
         """Records that the procedure was abolished. Changes no count. FAILED_PRECONDITION (ALREADY_RETIRED) the second time."""
+
+    @_abc_1.abstractmethod
+    def ImportServices(
+        self,
+        request_iterator: _MaybeAsyncIterator[_catalog_service_pb2.ImportServicesRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_catalog_service_pb2.ImportServicesResponse], _abc.AsyncIterator[_catalog_service_pb2.ImportServicesResponse]]:
+        """Takes a list of services from a file: names slots, adds what is new, changes what the list says otherwise. All or
+        nothing: where one row is rejected, no row is applied and the report says why. The reply is a stream, for a report has
+        a result for each row, which is more than one message may hold, and whoever waits wants to see how far it is. Status:
+        INVALID_ARGUMENT (FILE_UNREADABLE, HEADER_NOT_FOUND, TOO_MANY above 100,000 rows) for a file that is not taken at all;
+        rejected rows are a report, with OK.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportServices(
+        self,
+        request: _catalog_service_pb2.ExportServicesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_catalog_service_pb2.ExportServicesResponse], _abc.AsyncIterator[_catalog_service_pb2.ExportServicesResponse]]:
+        """The services as a file, all from one revision, in the order of the plan. A file that came whole ends with OK."""
 
     @_abc_1.abstractmethod
     def ListEvents(

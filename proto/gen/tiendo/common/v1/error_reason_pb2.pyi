@@ -70,6 +70,20 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INVALID_ARGUMENT: the event would be too large to publish. Metadata: limit, size (bytes)."""
     ERROR_REASON_REQUEST_TOO_LARGE: _ErrorReason.ValueType  # 21
     """RESOURCE_EXHAUSTED: the request is over 4 MiB. Metadata: limit, size. Over 16 MiB the transport refuses it without details."""
+    ERROR_REASON_FILE_UNREADABLE: _ErrorReason.ValueType  # 22
+    """INVALID_ARGUMENT: a list's file cannot be read: damaged, protected, hostile, too large, of no known format. Metadata: fault."""
+    ERROR_REASON_HEADER_NOT_FOUND: _ErrorReason.ValueType  # 23
+    """INVALID_ARGUMENT: no row of the sheet names its columns in known words. Metadata: sheet, sheets, headings."""
+    ERROR_REASON_NUMBER_AS_CODE: _ErrorReason.ValueType  # 24
+    """INVALID_ARGUMENT: a code is stored as a number, so its zeros are not known. Metadata: sheet, cell, value."""
+    ERROR_REASON_MERGED_CODE: _ErrorReason.ValueType  # 25
+    """INVALID_ARGUMENT: a cell of the code column is merged with others. Metadata: sheet, cell, range."""
+    ERROR_REASON_DUPLICATE_ROW: _ErrorReason.ValueType  # 26
+    """INVALID_ARGUMENT: a row repeats an earlier one's code or name. Metadata: row, value."""
+    ERROR_REASON_NOT_CONFIRMED: _ErrorReason.ValueType  # 27
+    """FAILED_PRECONDITION: nobody said which service a row is; the one it may be is a suggestion to confirm. Metadata: row, name."""
+    ERROR_REASON_AMBIGUOUS_ROW: _ErrorReason.ValueType  # 28
+    """FAILED_PRECONDITION: a row fits several services, or several rows one. Metadata: row, names."""
     ERROR_REASON_PROGRAMME_NOT_FOUND: _ErrorReason.ValueType  # 30
     """NOT_FOUND: no such programme. Metadata: name."""
     ERROR_REASON_SERVICE_NOT_FOUND: _ErrorReason.ValueType  # 31
@@ -180,6 +194,20 @@ ERROR_REASON_EVENT_TOO_LARGE: ErrorReason.ValueType  # 20
 """INVALID_ARGUMENT: the event would be too large to publish. Metadata: limit, size (bytes)."""
 ERROR_REASON_REQUEST_TOO_LARGE: ErrorReason.ValueType  # 21
 """RESOURCE_EXHAUSTED: the request is over 4 MiB. Metadata: limit, size. Over 16 MiB the transport refuses it without details."""
+ERROR_REASON_FILE_UNREADABLE: ErrorReason.ValueType  # 22
+"""INVALID_ARGUMENT: a list's file cannot be read: damaged, protected, hostile, too large, of no known format. Metadata: fault."""
+ERROR_REASON_HEADER_NOT_FOUND: ErrorReason.ValueType  # 23
+"""INVALID_ARGUMENT: no row of the sheet names its columns in known words. Metadata: sheet, sheets, headings."""
+ERROR_REASON_NUMBER_AS_CODE: ErrorReason.ValueType  # 24
+"""INVALID_ARGUMENT: a code is stored as a number, so its zeros are not known. Metadata: sheet, cell, value."""
+ERROR_REASON_MERGED_CODE: ErrorReason.ValueType  # 25
+"""INVALID_ARGUMENT: a cell of the code column is merged with others. Metadata: sheet, cell, range."""
+ERROR_REASON_DUPLICATE_ROW: ErrorReason.ValueType  # 26
+"""INVALID_ARGUMENT: a row repeats an earlier one's code or name. Metadata: row, value."""
+ERROR_REASON_NOT_CONFIRMED: ErrorReason.ValueType  # 27
+"""FAILED_PRECONDITION: nobody said which service a row is; the one it may be is a suggestion to confirm. Metadata: row, name."""
+ERROR_REASON_AMBIGUOUS_ROW: ErrorReason.ValueType  # 28
+"""FAILED_PRECONDITION: a row fits several services, or several rows one. Metadata: row, names."""
 ERROR_REASON_PROGRAMME_NOT_FOUND: ErrorReason.ValueType  # 30
 """NOT_FOUND: no such programme. Metadata: name."""
 ERROR_REASON_SERVICE_NOT_FOUND: ErrorReason.ValueType  # 31

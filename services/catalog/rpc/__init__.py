@@ -3,22 +3,24 @@
 Invariant: a read is answered from one state, and from bytes that are ready, so it never waits for the database.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from functools import cached_property
 from typing import Any
 
 from google.protobuf.message import Message
 
-from services.catalog import usecases, wire
-from services.catalog.domain import Naming
+from services.catalog import exporting, importing, usecases, wire
+from services.catalog.rpc.choosing import fields, order_of, plan_number, rank
 from services.catalog.storage import CatalogWork, ServiceEntry, State
 from services.catalog.usecases import Done
 from services.common.call import Call
-from services.common.dates import PartialDate, vietnam_day
+from services.common.dates import vietnam_day
 from services.common.endpoint import Endpoint
 from services.common.envelope import chunk
 from services.common.errors import Reason, Refusal
-from services.common.filters import FilterField, parse_filter
-from services.common.listing import Order, Page, check_reply, fitting, page, parse_order, query_hash
+from services.common.filters import parse_filter
+from services.common.listing import Order, Page, check_reply, fitting, page, query_hash
 from services.common.resources import parse_name
 from services.common.text import clean, fold, search_words
 from tiendo.catalog.v1 import catalog_service_pb2 as pb
@@ -110,14 +112,33 @@ class Rpc(Endpoint[State, CatalogWork]):
 
     def _list(self, state: State, request: pb.ListServicesRequest) -> bytes:
         programme = self._programme(state, request.programme)
-        order = _order(request.order_by, programme)
-        entries, keys = state.sorted(programme, order)
-        if request.filter:
-            matches = parse_filter(request.filter, self._fields())
-            found = [index for index, entry in enumerate(entries) if matches(entry)]
-            entries, keys = [entries[index] for index in found], [keys[index] for index in found]
+        order = order_of(request.order_by, programme)
+        entries, keys = self._chosen(state, programme, order, request.filter)
         asked = query_hash("services", programme, request.filter, order.text)
         return self._page(state, entries, keys, request, asked, order.descending)
+
+    def _chosen(
+        self, state: State, programme: str, order: Order[ServiceEntry], filter_text: str
+    ) -> tuple[list[ServiceEntry], list[tuple[Any, ...]]]:
+        entries, keys = state.sorted(programme, order)
+        if filter_text:
+            matches = parse_filter(filter_text, fields(vietnam_day(self.clock())))
+            found = [index for index, entry in enumerate(entries) if matches(entry)]
+            entries, keys = [entries[index] for index in found], [keys[index] for index in found]
+        return entries, keys
+
+    async def export_services(self, request: pb.ExportServicesRequest, call: Call) -> AsyncGenerator[bytes, None]:
+        """The services as a file."""
+        kind = exporting.known_format(request.format)
+        state = await self.read(request.at_least, call)
+        programme = self._programme(state, request.programme)
+        entries, _ = self._chosen(state, programme, order_of("", programme), request.filter)
+        today, lang = vietnam_day(self.clock()), exporting.known_language(request.language)
+        export = exporting.Export(state.programmes.get(programme), entries, lang, today)
+        yield chunk(1, exporting.header(export, kind, self.revisions(state)))
+        async with aclosing(exporting.pieces(export, kind)) as pieces:
+            async for piece in pieces:
+                yield chunk(2, piece)
 
     async def search_services(self, request: pb.SearchServicesRequest, call: Call) -> bytes:
         """Services that hold every word, best first."""
@@ -130,7 +151,7 @@ class Rpc(Endpoint[State, CatalogWork]):
         words = search_words(query)
         phrase = fold(query)
         ranked = [
-            ((_rank(entry, query, phrase), _plan_number(entry, programme), entry.service.id), entry)
+            ((rank(entry, query, phrase), plan_number(entry, programme), entry.service.id), entry)
             for entry in (state.members(programme) if words else [])
             if all(word in entry.haystack for word in words)
         ]
@@ -175,6 +196,16 @@ class Rpc(Endpoint[State, CatalogWork]):
                 caller,
             ),
         )
+
+    def import_services(
+        self, requests: AsyncIterator[pb.ImportServicesRequest], call: Call
+    ) -> AsyncGenerator[bytes, None]:
+        """Take a list from a file."""
+        return self._imports.answer(requests, call)
+
+    @cached_property
+    def _imports(self) -> importing.Imports:
+        return importing.Imports(self)
 
     async def _run(
         self,
@@ -232,78 +263,3 @@ class Rpc(Endpoint[State, CatalogWork]):
             cut, chunks = cut_to(fit), chunks[:fit]
         rest = pb.ListServicesResponse(next_page_token=cut.next_page_token, total_size=len(entries))
         return b"".join(chunks) + rest.SerializeToString() + self._tail(state, 4)
-
-    def _fields(self) -> dict[str, FilterField[ServiceEntry]]:
-        today = vietnam_day(self.clock())
-
-        def owning(entry: ServiceEntry) -> list[str]:
-            return [
-                fold(owner.agency)
-                for owner in entry.service.agencies
-                if _holds(owner.valid_from, owner.valid_to, today)
-            ]
-
-        return {
-            "programme": FilterField(
-                lambda entry: [
-                    form
-                    for membership in entry.service.memberships
-                    for form in (membership.programme, f"programmes/{membership.programme}")
-                ],
-            ),
-            "naming": FilterField(
-                lambda entry: [entry.service.naming.name],
-                values=frozenset(naming.name for naming in Naming),
-            ),
-            "field": FilterField(lambda entry: [fold(entry.service.field)] if entry.service.field else [], fold=True),
-            "agency": FilterField(owning, fold=True),
-            "level": FilterField(lambda entry: [fold(word) for word in entry.service.levels], fold=True),
-            "audience": FilterField(lambda entry: [fold(word) for word in entry.service.audiences], fold=True),
-            "channel": FilterField(lambda entry: [fold(word) for word in entry.service.channels], fold=True),
-            "code": FilterField(lambda entry: [code.code for code in entry.service.procedure_codes]),
-            "retired": FilterField(
-                lambda entry: ["true" if entry.service.retirement else "false"],
-                values=frozenset({"true", "false"}),
-            ),
-            "text": FilterField(lambda entry: [entry.haystack], fold=True, words=True),
-        }
-
-
-def _holds(first: PartialDate | None, last: PartialDate | None, day: Any) -> bool:
-    return (first is None or first.first_day() <= day) and (last is None or day <= last.last_day())
-
-
-def _plan_number(entry: ServiceEntry, programme: str) -> int:
-    """The place in the programme's plan; what has none comes last."""
-    for membership in entry.service.memberships:
-        if membership.programme == programme and membership.plan_number:
-            return membership.plan_number
-    return 1 << 30
-
-
-def _order(text: str, programme: str) -> Order[ServiceEntry]:
-    return parse_order(
-        text,
-        {
-            "plan_number": lambda entry: _plan_number(entry, programme),
-            "name": lambda entry: entry.service.id,
-            "display_name": lambda entry: entry.sort_key,
-            "update_time": lambda entry: entry.service.update_time.isoformat(),
-        },
-        lambda entry: entry.service.id,
-        default="plan_number" if programme else "name",
-    )
-
-
-def _rank(entry: ServiceEntry, query: str, phrase: str) -> int:
-    service = entry.service
-    name = fold(service.display_name)
-    numbers = {str(membership.plan_number) for membership in service.memberships}
-    exact = {service.id, service.alias, *service.former_aliases, *(code.code for code in service.procedure_codes)} - {
-        ""
-    }
-    if query in exact or query.lower() in exact or name == phrase or query in numbers:
-        return 0
-    if name.startswith(phrase):
-        return 1
-    return 2

@@ -1,0 +1,130 @@
+"""The part of the catalog that the rows of a list may be, and the new services that they become: pure.
+
+Invariant: no id, alias, slot or place of the plan is given to two rows.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from services.catalog.domain import (
+    Membership,
+    Naming,
+    Programme,
+    Provenance,
+    ProvenanceKind,
+    Service,
+    with_alias,
+)
+from services.catalog.importing.entries import Entry
+from services.catalog.storage import State
+from services.common.text import alias_of, fold
+
+_ALIKE = 0.75
+_MOST_COMPARISONS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the rows belong: a programme, or a register of no programme."""
+
+    programme: Programme | None
+
+
+class Scope:
+    """The services that rows may be, by code and by spelling, and the programme's places."""
+
+    def __init__(self, state: State, target: Target) -> None:
+        self.state, self.programme = state, target.programme
+        programme = target.programme.id if target.programme else ""
+        members = state.members(programme)
+        self.services = {entry.service.id: entry.service for entry in members}
+        self.codes: dict[str, set[str]] = defaultdict(set)
+        self.names: dict[str, set[str]] = defaultdict(set)
+        self.places: dict[int, str] = {}
+        for entry in members:
+            for code in entry.service.procedure_codes:
+                self.codes[code.code].add(entry.service.id)
+            if entry.service.display_name:
+                self.names[entry.spelling].add(entry.service.id)
+            for membership in entry.service.memberships:
+                if programme and membership.programme == programme and membership.plan_number:
+                    self.places[membership.plan_number] = entry.service.id
+
+    @cached_property
+    def free(self) -> frozenset[int]:
+        """Places of the plan that no service fills."""
+        return frozenset(self.free_numbers())
+
+    def free_numbers(self) -> Iterator[int]:
+        """Those places, the first one first."""
+        if self.programme is None:
+            return
+        left = self.programme.planned_count - len(self.services)
+        for number in range(1, self.programme.planned_count + 1):
+            if left <= 0:
+                return
+            if number not in self.places:
+                left -= 1
+                yield number
+
+
+class Maker:
+    """Makes new services and suggestions, none twice."""
+
+    def __init__(self, scope: Scope, taken: set[str | int], cite: Callable[[int], str]) -> None:
+        self.scope, self.cite = scope, cite
+        self._names: set[str] = set()
+        slots = (each for each in scope.services.values() if each.naming is Naming.SLOT and each.id not in taken)
+        number = {service: place for place, service in scope.places.items()}
+        self.slots = iter(sorted((each.id for each in slots), key=lambda each: (number.get(each, 0), each)))
+        self.numbers = (place for place in scope.free_numbers() if place not in taken)
+        self._words = {
+            each.id: frozenset(fold(each.display_name).split())
+            for each in (scope.services.values() if scope.programme else ())
+            if each.display_name and each.id not in taken
+        }
+        self._comparisons = 0
+
+    def is_taken(self, name: str) -> bool:
+        """Whether an id or alias is or was in use, or a row before got it."""
+        return name in self.scope.state.names or name in self._names
+
+    def keep(self, service: Service) -> Service:
+        """Give the service with its alias, and keep its names."""
+        service = with_alias(service, self.is_taken)
+        self._names |= {service.id, service.alias}
+        return service
+
+    def new(self, entry: Entry, number: int = 0) -> Service:
+        """Make the service of a row that is none yet."""
+        programme = self.scope.programme
+        if programme is not None:
+            wanted = f"{programme.id[:50].rstrip('-')}-{number:03d}"
+        else:
+            code = next(iter(entry.codes), "")
+            wanted = (
+                f"tthc-{code.replace('.', '-')}" if code else alias_of(entry.told.display_name) or f"row-{entry.row}"
+            )
+        name, count = wanted, 2
+        while self.is_taken(name):
+            name, count = f"{wanted[:57].rstrip('-')}-{count}", count + 1
+        places = (Membership(programme.id, number),) if programme else ()
+        return replace(entry.told, id=name, memberships=places, provenance=(self.cited("", entry.row),))
+
+    def cited(self, field: str, row: int) -> Provenance:
+        """Name the list as the source of a field."""
+        return Provenance(field, ProvenanceKind.IMPORTED, self.cite(row))
+
+    def alike(self, entry: Entry) -> str:
+        """Find the named service whose words are nearest to a row's, where they are near enough to ask about."""
+        words = frozenset(fold(entry.told.display_name).split())
+        self._comparisons += len(self._words)
+        if not words or self._comparisons > _MOST_COMPARISONS:
+            return ""
+        best = max(
+            ((len(words & other) / len(words | other), service) for service, other in self._words.items()),
+            default=(0.0, ""),
+        )
+        return best[1] if best[0] >= _ALIKE else ""
