@@ -12,6 +12,7 @@ from pydantic_settings import SettingsConfigDict
 
 from services.cli.ports import find_free
 from services.common.config import SERVICES, ServiceSettings, Settings, SettingsError, explain
+from services.common.ports import PortTakenError, check_port
 
 DEFAULT_PORTS = {"catalog": 7101, "integration": 7102, "status": 7103}
 DEFAULT_WEB_PORT = 7100
@@ -59,6 +60,10 @@ class Addresses:
     nats_url: str
     web_port: int | None = None
     """None: no pages."""
+
+    def settings(self, settings: Settings) -> Settings:
+        """The shared settings with the addresses to call, for those who read theirs before these were known."""
+        return settings.model_copy(update={f"{name}_address": self.calls[name] for name in SERVICES})
 
     def environ(self) -> dict[str, str]:
         """The settings that make every part agree."""
@@ -146,6 +151,43 @@ def find(settings: Settings, environ: Mapping[str, str]) -> Addresses:
             ports[service] = DEFAULT_PORTS[service]
         calls[service] = address if f"{prefix}ADDRESS" in environ else f"{host}:{ports[service]}"
     return Addresses(settings.host, ports, calls, settings.nats_url, _web_port(settings.host))
+
+
+def beside(found: Addresses, environ: Mapping[str, str]) -> Addresses:
+    """Give addresses on this machine alone, for an installation beside others.
+
+    Free ports take the place of the defaults where one of these is taken; what was set stays as it was set.
+    """
+    host = calling_host(found.host)
+    wanted = {
+        name: found.ports[name]
+        for name in SERVICES
+        if not {f"TIENDO_{name.upper()}_{end}" for end in ("PORT", "ADDRESS")} & environ.keys()
+    }
+    if WEB_SETTING not in environ and found.web_port is not None:
+        wanted["web"] = found.web_port
+    if "TIENDO_NATS_URL" not in environ:
+        wanted["nats"] = found.nats_host_port()[1]
+    given: dict[str, int] = {}
+    if any(_taken(host, port) for port in wanted.values()):
+        for name in wanted:
+            given[name] = find_free(host, given.values())
+    ports = {name: given.get(name, port) for name, port in found.ports.items()}
+    return Addresses(
+        found.host,
+        ports,
+        {name: f"{host}:{port}" for name, port in ports.items()},
+        f"nats://127.0.0.1:{given['nats']}" if "nats" in given else found.nats_url,
+        given.get("web", found.web_port),
+    )
+
+
+def _taken(host: str, port: int) -> bool:
+    try:
+        check_port(host, port, "")
+    except PortTakenError:
+        return True
+    return False
 
 
 def _web_port(host: str) -> int | None:

@@ -8,7 +8,7 @@ import logging
 import structlog
 import typer
 
-from services.cli import backups, doctor, outlook, parts, programmes, progress, report, status, up, watch
+from services.cli import backups, doctor, outlook, parts, programmes, progress, report, simulate, status, up, watch
 from services.cli.session import Globals, JsonOption, LangOption
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ def _globals(ctx: typer.Context, lang: LangOption = None, as_json: JsonOption = 
 
 
 up.register(app)
+simulate.register(app)
 parts.register(app)
 backups.register(app)
 status.register(app)

@@ -19,7 +19,8 @@ from rich.text import Text
 from services.cli.addresses import Addresses
 from services.common.words import Lang, word
 
-_COMMANDS = (("status", "status"), ("watch", "watch"), ('catalog search "ho chieu"', "search"), ("doctor", "doctor"))
+_COMMANDS = (("status", "status"), ("watch", "watch"), ('catalog search "{wanted}"', "search"), ("doctor", "doctor"))
+_WANTED = "ho chieu"
 _COLUMN = 36
 _FRAME = 4
 
@@ -38,18 +39,32 @@ def program(script: Path, search_path: str | None = None) -> str:
     return shlex.quote(os.path.abspath(script))  # noqa: PTH100  links are kept: the environment is found by them
 
 
-def commands(call: str, assignments: Mapping[str, str], lang: Lang) -> list[tuple[str, str]]:
+def commands(call: str, assignments: Mapping[str, str], lang: Lang, *, wanted: str = _WANTED) -> list[tuple[str, str]]:
     """Give each command with what it is for."""
     prefix = "".join(f"{name}={shlex.quote(value)} " for name, value in assignments.items())
-    return [(f"{prefix}{call} {arguments}", word(f"screen.up.{key}", lang)) for arguments, key in _COMMANDS]
+    return [
+        (f"{prefix}{call} {arguments.format(wanted=wanted)}", word(f"screen.up.{key}", lang))
+        for arguments, key in _COMMANDS
+    ]
 
 
 def show(
-    console: Console, figure: str, addresses: Addresses, call: str, lang: Lang, *, engine: str = "embedded"
+    console: Console,
+    figure: str,
+    addresses: Addresses,
+    call: str,
+    lang: Lang,
+    *,
+    engine: str = "embedded",
+    simulated: Mapping[str, str] | None = None,
 ) -> None:
-    """Print the panel; where the commands don't fit into it, they follow below, each on its own line."""
+    """Print the panel; where the commands don't fit into it, they follow below, each on its own line.
+
+    `simulated`: the settings of a simulation, where this is one.
+    """
     ports = {service: str(port) for service, port in addresses.ports.items()}
     lines = [
+        *([word("screen.simulate.programme", lang)] if simulated is not None else []),
         figure,
         *([word("screen.up.page", lang, address=addresses.page())] if addresses.page() else []),
         word("screen.up.grpc", lang, host=addresses.host, **ports),
@@ -57,10 +72,12 @@ def show(
     ]
     if engine != "embedded":
         lines.append(word(f"screen.up.engine_{engine}", lang))
-    wanted = commands(call, addresses.assignments(), lang)
+    sought = _WANTED if simulated is None else word("screen.simulate.search", lang)
+    wanted = commands(call, {**(simulated or {}), **addresses.assignments()}, lang, wanted=sought)
     column = max(_COLUMN, *(len(text) + 1 for text, _ in wanted))
     rows = [f"  {text:<{column}} {meaning}" for text, meaning in wanted]
-    second, foot = word("screen.up.second_terminal", lang), word("screen.up.foot", lang)
+    second = word("screen.up.second_terminal", lang)
+    foot = word("screen.up.foot" if simulated is None else "screen.simulate.foot", lang)
     inside = max(map(len, rows)) + _FRAME <= console.width
     if inside:
         lines += [second, *rows, foot]

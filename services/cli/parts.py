@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from services.cli import backups, seeding, streams
+from services.cli import backups, seeding, simulation, streams
 from services.cli.client import UNREACHABLE, connect
 from services.cli.processes import become, environ_beside, run_all
 from services.cli.seed import load
 from services.cli.session import Session, StopError, UsageProblemError, command
 from services.cli.status import figure
 from services.common.config import SERVICES
+from tiendo.catalog.v1 import catalog_service_pb2
 
 
 def _check(session: Session, service: str) -> str:
@@ -88,6 +89,10 @@ def migrate(
 def seed(session: Session) -> None:
     """Send the first programme, its 227 services and the 11 that are complete; twice changes nothing."""
     client = connect(session.settings, seeding.SEED_ACTOR)
+    programmes = client.catalog.ListProgrammes(catalog_service_pb2.ListProgrammesRequest()).programmes
+    if any(programme.name == f"programmes/{simulation.PROGRAMME_ID}" for programme in programmes):
+        session.complain(session.word("screen.simulate.not_for_seed"))
+        raise StopError(1)
     revisions = seeding.send(client)
     if session.as_json:
         session.show_json({"revisions": revisions})

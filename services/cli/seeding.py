@@ -95,13 +95,13 @@ def send(client: Client, seed: Seed | None = None) -> list[str]:
     seed = seed or load()
     programme = seed.programme.id
     client.catalog.CreateProgramme(programme_request(seed.programme))
-    last = _create_all(client, [service_request(service, programme) for service in seed.services])
+    last = create_all(client, [service_request(service, programme) for service in seed.services])
     request = completion_request(seed.completions, programme, [last])
     recorded = client.integration.BatchAdvanceIntegrations(request)
     return [last, recorded.revision]
 
 
-def _create_all(client: Client, requests: list[catalog_service_pb2.CreateServiceRequest]) -> str:
+def create_all(client: Client, requests: list[catalog_service_pb2.CreateServiceRequest]) -> str:
     """Create services in order, many in flight; a call that got no answer is made again. Gives the last revision."""
     flying: deque[tuple[Any, catalog_service_pb2.CreateServiceRequest]] = deque()
     revision = ""

@@ -68,7 +68,7 @@ def burn_up_svg(
         *_axes(frame, lang),
         *_target(frame, data, lang),
         *(_band(frame, ahead) if ahead else ()),
-        *_actual(frame, data, lang),
+        *_actual(frame, data, ahead, lang),
         "</svg>",
     ]
     return "".join(parts)
@@ -143,7 +143,7 @@ def _silence(frame: _Frame, data: BurnUp, ahead: Forecast | None, lang: Lang) ->
         yield f'<text {place} text-anchor="middle">{text}</text>'
 
 
-def _actual(frame: _Frame, data: BurnUp, lang: Lang) -> Iterator[str]:
+def _actual(frame: _Frame, data: BurnUp, ahead: Forecast | None, lang: Lang) -> Iterator[str]:
     if not data.points:
         return
     low = _stairs([frame.at(point.day, point.completed) for point in data.points])
@@ -154,7 +154,9 @@ def _actual(frame: _Frame, data: BurnUp, lang: Lang) -> Iterator[str]:
     last = data.points[-1]
     x, y = frame.at(last.day, last.completed)
     yield f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>'
-    anchor, shift = ("end", -9) if x > frame.width - 3 * _LABEL_WIDTH else ("start", 9)
+    # To the right of the dot lies the forecast, and the edge; to the left and above, nothing that grows.
+    leftward = x > frame.width - 3 * _LABEL_WIDTH or (ahead is not None and ahead.band and x > _LEFT + _LABEL_WIDTH)
+    anchor, shift = ("end", -9) if leftward else ("start", 9)
     yield _text((x + shift, y - 7), number(last.completed, lang), anchor, "strong")
 
 

@@ -1,9 +1,12 @@
 """Ports and addresses agree, whichever was set."""
 
+import socket
+
 import pytest
 
-from services.cli.addresses import find
+from services.cli.addresses import Addresses, beside, find
 from services.common.config import Settings, SettingsError
+from tests.support.stack import free_port
 
 
 def test_defaults_need_no_assignment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,3 +75,24 @@ def test_a_cluster_is_named_by_one_server_or_by_all() -> None:
         two.nats_cluster(3)
     with pytest.raises(SettingsError, match="TIENDO_NATS_URL"):
         find(Settings(nats_url="nats://127.0.0.1:port"), {}).nats_servers()
+
+
+def test_an_installation_beside_another_keeps_to_itself() -> None:
+    """Where one default port is taken all of them move, what was set stays, and nobody elsewhere is called."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        ports = {"catalog": taken, "integration": free_port(), "status": 9103}
+        calls = {name: f"elsewhere.example:{port}" for name, port in ports.items()}
+        found = Addresses("127.0.0.1", ports, calls, "nats://127.0.0.1:9104", 9100)
+        moved = beside(found, {"TIENDO_STATUS_PORT": "9103"})
+    unmoved = beside(found, {f"TIENDO_{name.upper()}_ADDRESS": "" for name in ports} | {"TIENDO_NATS_URL": ""})
+
+    numbers = [*moved.ports.values(), moved.web_port, moved.nats_host_port()[1]]
+    assert len({*numbers}) == 5
+    assert moved.ports["status"] == 9103
+    assert not {taken, ports["integration"], 9100, 9104} & {*numbers}
+    assert [*moved.calls.values()] == [f"127.0.0.1:{port}" for port in moved.ports.values()]
+    assert (unmoved.ports, unmoved.nats_url) == (ports, "nats://127.0.0.1:9104")
+    assert "elsewhere" not in "".join(unmoved.calls.values())

@@ -63,6 +63,10 @@ def test_a_forecast_is_drawn_as_a_band_from_the_latest_report() -> None:
     drawing = drawn(grown, ahead)
 
     assert places(drawing, "ahead")[0] == places(drawing, "actual")[-1]
+    label = next(text for text in drawing.iter(f"{SVG}text") if text.text == "11")
+    # It is written where nothing is drawn.
+    assert label.get("text-anchor") == "end"
+    assert float(label.get("x", "0")) < places(drawing, "ahead")[0][0]
     assert "chưa có báo cáo" not in words(drawing)
 
 

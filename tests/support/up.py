@@ -12,11 +12,11 @@ from tests.support.stack import free_port
 
 
 class Up:
-    """One `tiendo up` on free ports, in a folder of its own."""
+    """One `tiendo up`, or another command that runs a whole, on free ports in a folder of its own."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        """`arguments` follow `tiendo up`."""
-        self.folder, self._arguments = folder, arguments
+    def __init__(self, folder: Path, *arguments: str, command: str = "up") -> None:
+        """`arguments` follow the command."""
+        self.folder, self._arguments = folder, (command, *arguments)
         self.nats_port, self.web_port = free_port(), free_port()
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("TIENDO_")}
         self.environ |= {
@@ -33,7 +33,7 @@ class Up:
 
     def start(self) -> list[str]:
         """Start it; give what it printed up to the end of the panel."""
-        command = [str(Path(sysconfig.get_path("scripts")) / "tiendo"), "--lang", "en", "up", *self._arguments]
+        command = [str(Path(sysconfig.get_path("scripts")) / "tiendo"), "--lang", "en", *self._arguments]
         self.process = subprocess.Popen(
             command, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

@@ -132,7 +132,7 @@ class Pages:
     ) -> Response:
         """Answer with a page."""
         # Only a page in good order says how many want attention: an error page asks nothing more.
-        frame = await pages.frame(self.desk, question) if code == 200 else {"wanting": None}
+        frame = await pages.frame(self.desk, question) if code == 200 else {"programme": None, "wanting": None}
         html = self.environment.get_template(template).render(w=words, ask=question, **frame, **values)
         response = HTMLResponse(html, status_code=code, headers={"vary": "Cookie, Accept-Language"})
         if question.get("lang") == question.lang:

@@ -2,12 +2,14 @@
 
 import asyncio
 import csv
+import html
 import io
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 from pypdf import PdfReader
@@ -17,6 +19,7 @@ from typer.testing import CliRunner
 from services.cli.main import app
 from services.common.words import Lang, word
 from tests.support.reports import add_autumn, add_seed
+from tests.support.stack import free_port
 from tests.support.status_service import StatusService, running_status
 from tiendo.common.v1 import date_pb2
 from tiendo.status.v1 import report_pb2
@@ -44,7 +47,7 @@ QUESTIONS: list[Question] = [
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def status() -> AsyncIterator[StatusService]:
     """Status with the real programme and an autumn that might have been."""
-    async with running_status() as (running, peers):
+    async with running_status(web_port=free_port()) as (running, peers):
         add_seed(peers)
         add_autumn(peers)
         await running.completion()
@@ -61,6 +64,28 @@ def as_of_shown(text: str) -> str:
     found = re.search(r"[Ss]ố liệu tính đến ([\d/]+)", text)
     assert found, text
     return found[1]
+
+
+async def page_of(status: StatusService, as_of: str) -> str:
+    """Read the overview page in Vietnamese."""
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{status.own.web_port}", timeout=20) as client:
+        answer = await client.get("/", params={"lang": "vi", "as_of": as_of})
+    assert answer.status_code == 200, answer.text
+    return html.unescape(answer.text)
+
+
+async def by_page(status: StatusService, question: Question) -> Figures:
+    """Read the bar of the overview page, which its headline and its legend must repeat."""
+    page = await page_of(status, question[0])
+    bar = re.search(r'class="bar"[^>]*aria-label="([^"]*)"', page)
+    assert bar, page
+    names = {word(f"count.{line}", Lang.VI): line for line in ("planned", *LINES)}
+    figures = {names[name.strip()]: int(value) for name, value in re.findall(r"([^:;.]+): (\d+)", bar[1])}
+    headline = word("page.headline", Lang.VI, completed=figures["completed"], planned=figures["planned"])
+    assert headline in page
+    legend = {name.strip(): int(value) for name, value in re.findall(r"</span>([^<]+)<strong>(\d+)</strong>", page)}
+    assert {names[name]: value for name, value in legend.items()}.items() <= figures.items()
+    return figures
 
 
 async def by_call(status: StatusService, question: Question) -> Figures:
@@ -145,7 +170,10 @@ FILES: list[Callable[[StatusService, Question, Any], Awaitable[Figures]]] = [by_
 
 
 async def test_screen_and_file_are_of_the_same_day(status: StatusService, tmp_path: Any) -> None:
-    """With no date asked, both are as of the latest report, also for services that have none of their own."""
+    """With no date asked, all are as of the latest report, also for services that have none of their own."""
+    page = re.search(r'<input id="as_of"[^>]*value="([^"]*)"', await page_of(status, ""))
+    assert page
+    assert page[1] == "10/10/2022"
     for only in ("", "naming = SLOT"):
         shown = await command(status, "status", *(("--filter", only) if only else ()))
         told = await command(status, "report", str(tmp_path / "a.csv"), "--force", "--filter", only)
@@ -157,11 +185,13 @@ async def test_screen_and_file_are_of_the_same_day(status: StatusService, tmp_pa
 async def test_every_way_to_ask_gives_the_same_figures(
     status: StatusService, question: Question, tmp_path: Any
 ) -> None:
-    """Call, terminal, workbook, lines and page agree line by line, and the lines make the plan."""
+    """Call, terminal, workbook, lines, paper and page agree line by line, and the lines make the plan."""
     expected = await by_call(status, question)
 
     assert sum(expected[line] for line in LINES) == expected["planned"]
     assert await by_header(status, question) == expected
     assert await by_terminal(status, question) == expected
+    if not question[1]:  # the overview is of the whole plan
+        assert await by_page(status, question) == expected
     for read in FILES:
         assert await read(status, question, tmp_path) == expected, read.__name__

@@ -28,11 +28,13 @@ from services.status.web.asked import Asked
 from services.status.web.desk import Desk, data_reference
 from services.status.web.listing import live_on_ministry_portal
 from services.status.web.pages.day import Day, ahead_of, day_of
+from services.status.web.pages.frame import title_of
 from services.status.web.pages.groups import RARE, Table, numbers_of, table_of
 from services.status.web.wording import Words
 
 _WIDE, _NARROW, _HEIGHT = 720, 340, 300
 _MONTHLY_DAYS = 100
+_WEEKLY_DRAWN_DAYS = 3 * 366
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def _view(desk: Desk, state: State, ask: Asked, words: Words) -> View:
     rows = desk.shelf.rows(state, programme, day.day, known_at)
     total = domain.counts_of(Counter(row.reading for row in rows), version.planned - len(rows))
     ahead = ahead_of(desk, state, ask)
-    grown = _grown(state, ask, day, known_at)
+    grown, told = _grown(state, ask, day, known_at)
     label = _chart_label(grown, version, words)
     charts_of = {
         width: charts.burn_up_svg(grown, ahead, words.lang, label=label, width=width, height=_HEIGHT)
@@ -117,7 +119,7 @@ def _view(desk: Desk, state: State, ask: Asked, words: Words) -> View:
         values = {name: words.number(getattr(total, name)) for name in ("completed", "planned", "not_reported")}
         passed = words("screen.status.target_passed", target=words.within(target), **values)
     return View(
-        version.english_gloss if words.lang == "en" and version.english_gloss else version.display_name,
+        title_of(version, words.lang),
         words("page.target", target=words.within(target)) if target else words("page.no_target"),
         day,
         words("page.headline", completed=words.number(total.completed), planned=words.number(total.planned)),
@@ -139,7 +141,7 @@ def _view(desk: Desk, state: State, ask: Asked, words: Words) -> View:
                 words.number(point.uncertain),
                 words.percent(point.completed, version.planned),
             )
-            for point in grown.points
+            for point in told.points
         ),
         _stages(total, words),
         tuple(table_of(by, day, version, total, rows, words) for by in (GroupBy.FIELD, GroupBy.AGENCY)),
@@ -148,12 +150,22 @@ def _view(desk: Desk, state: State, ask: Asked, words: Words) -> View:
     )
 
 
-def _grown(state: State, ask: Asked, day: Day, known_at: datetime) -> BurnUp:
-    """Give the burn-up by months, by weeks where that would leave next to no points."""
-    monthly = usecases.burn_up(state, ask.programme, day.day, known_at, interval=Interval.MONTH)
-    if monthly.points and (monthly.points[-1].day - monthly.points[0].day).days < _MONTHLY_DAYS:
-        return usecases.burn_up(state, ask.programme, day.day, known_at, interval=Interval.WEEK)
-    return monthly
+def _grown(state: State, ask: Asked, day: Day, known_at: datetime) -> tuple[BurnUp, BurnUp]:
+    """Give the burn-up as it is drawn and as it is told.
+
+    Drawn are weeks, so that a step stands where it happened, and months where weeks would be closer than a line is wide.
+    Told are months, and weeks where months would leave next to nothing.
+    """
+
+    def by(interval: Interval) -> BurnUp:
+        return usecases.burn_up(state, ask.programme, day.day, known_at, interval=interval)
+
+    monthly = by(Interval.MONTH)
+    days = (monthly.points[-1].day - monthly.points[0].day).days if monthly.points else 0
+    if days >= _WEEKLY_DRAWN_DAYS:
+        return monthly, monthly
+    weekly = by(Interval.WEEK)
+    return weekly, weekly if days < _MONTHLY_DAYS else monthly
 
 
 def _bar(total: Counts, words: Words) -> tuple[Part, ...]:

@@ -121,7 +121,10 @@ def _line(row: Row, day: Day, known_at: Any, words: Words) -> Line:
         words.stage(reading.stage),
         reading.outcome.name.lower(),
         words.outcome(reading.outcome),
-        "" if reading.condition is Condition.ACTIVE else words(f"condition.{reading.condition.name}"),
+        # The class says it already where it is named after the condition.
+        ""
+        if reading.condition.name in {"ACTIVE", reading.outcome.name}
+        else words(f"condition.{reading.condition.name}"),
         words.effective(listing.since(row, day.day, known_at)),
     )
 
