@@ -79,6 +79,7 @@ PLANTED = {
     "rules stay pure: no framework, no I/O": ("services/catalog/domain/rules.py", "import sqlmodel"),
     "use cases know neither grpc nor nats": ("services/integration/usecases/commands.py", "import nats"),
     "endpoints and consumers hold no SQL": ("services/status/consumers.py", "import sqlalchemy"),
+    "only the process that draws imports the chart library": ("services/status/charts/order.py", "import vl_convert"),
     "the client library knows the stubs only": ("services/client/errors.py", "import services.common.errors"),
     "the command line knows stubs, client and common only": ("services/cli/status.py", "import sqlalchemy"),
 }

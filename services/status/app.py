@@ -14,6 +14,7 @@ from services.common.journal import utc_now
 from services.common.peer import Peer
 from services.common.runtime import Runtime
 from services.status import consumers, metrics, storage, usecases, web, wire
+from services.status.charts import Easel
 from services.status.clock import Clock
 from services.status.config import StatusSettings
 from services.status.consumers import Feeds
@@ -76,7 +77,9 @@ def build(
     return runtime, rpc, peers
 
 
-def website(runtime: Runtime[State, StatusWork], rpc: Rpc, shared: Settings, own: StatusSettings) -> web.Website | None:
+def website(
+    runtime: Runtime[State, StatusWork], rpc: Rpc, shared: Settings, own: StatusSettings, easel: Easel
+) -> web.Website | None:
     """Wire the pages; None where none are wanted."""
     if own.web_port is None:
         return None
@@ -90,6 +93,7 @@ def website(runtime: Runtime[State, StatusWork], rpc: Rpc, shared: Settings, own
         stopping=runtime.stopping,
         allowed_days=own.allowed_days,
         reports=rpc.desk,
+        easel=easel,
     )
     return web.Website(web.build_app(desk), shared.host, own.web_port, reuse_port=shared.reuse_port)
 
@@ -97,7 +101,8 @@ def website(runtime: Runtime[State, StatusWork], rpc: Rpc, shared: Settings, own
 async def serve(shared: Settings, own: StatusSettings, stopping: asyncio.Event) -> None:
     """Serve until `stopping` is set. Raises SchemaError, PortTakenError."""
     runtime, rpc, peers = build(shared, own)
-    site = website(runtime, rpc, shared, own)
+    easel = Easel()
+    site = website(runtime, rpc, shared, own, easel)
     jobs: list[Coroutine[Any, Any, None]] = []
     try:
         if site:
@@ -111,5 +116,6 @@ async def serve(shared: Settings, own: StatusSettings, stopping: asyncio.Event) 
             job.close()
         if site:
             site.close()
+        await easel.close()
         for peer in peers.values():
             await peer.close()

@@ -32,6 +32,7 @@ HEADINGS = {
 }
 SOON_MS = 2000
 Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ def page(browser: Browser, up: Up) -> Iterator[Page]:
 def test_every_page_reads_and_looks_right(page: Page, lang: str, scheme: Scheme) -> None:
     """In either language each page has its title and its language, and axe has no complaint, by day and by night."""
     # Colours and words have nothing to do with each other: two of the four are enough, but for whoever wants pictures.
-    schemes: tuple[Scheme, ...] = ("light", "dark") if pictures() else (scheme,)
+    schemes = SCHEMES if pictures() else (scheme,)
     for name, path in SHOWN.items():
         for colours in schemes:
             page.emulate_media(color_scheme=colours)
@@ -94,6 +95,23 @@ def test_a_phone_shows_all_without_sideways_scroll(page: Page) -> None:
         assert complaints(page) == []
         if folder := pictures():
             page.screenshot(path=folder / f"{name}-phone.png", full_page=True)
+
+
+def test_the_chart_suits_the_screen(page: Page) -> None:
+    """By day and by night, on a screen and on a phone, the chart is the one made for it; without one its numbers are open."""
+    chart = page.locator(".on-screen .chart")
+    for scheme in SCHEMES:
+        for width in (1280, 360):
+            page.emulate_media(color_scheme=scheme)
+            page.set_viewport_size({"width": width, "height": 740})
+            page.goto("/?lang=vi")
+            expect(chart).to_have_js_property("naturalWidth", 340 if width == 360 else 720)
+            shown = chart.evaluate("image => image.currentSrc")
+            assert ("theme=dark" in shown) == (scheme == "dark")
+            assert not page.locator("#points").get_attribute("open")
+    page.route("**/burn-up.svg*", lambda route: route.abort())
+    page.goto("/?lang=vi")
+    expect(page.locator("#points")).to_have_attribute("open", "")
 
 
 def test_the_keyboard_is_enough(page: Page) -> None:
@@ -156,7 +174,8 @@ def test_it_reads_without_javascript(browser: Browser, up: Up) -> None:
 
 def test_it_prints(page: Page, tmp_path: Path) -> None:
     """On paper stand the figures and their source, and nothing that is only for a screen."""
-    page.goto("/?lang=vi")
+    page.emulate_media(color_scheme="dark")
+    page.goto("/?lang=vi", wait_until="load")
     content = page.pdf(format="A4", print_background=True)
     (pictures() or tmp_path).joinpath("overview.pdf").write_bytes(content)
     (tmp_path / "overview.pdf").write_bytes(content)
@@ -167,6 +186,7 @@ def test_it_prints(page: Page, tmp_path: Path) -> None:
     assert "11 / 227 đã hoàn thành tích hợp" in text
     assert "216 chưa có báo cáo" in text
     assert "Mã số liệu" in text
+    assert "Mục tiêu 227" in text
     assert "Danh mục dịch vụ" not in text
 
 
@@ -177,6 +197,8 @@ def test_a_change_reaches_open_pages_by_itself(browser: Browser, up: Up, page: P
     overview.goto("/?lang=vi")
     for each in (live, overview):
         each.evaluate("window.same = true")
+    chart = overview.locator(".on-screen .chart")
+    drawn = chart.get_attribute("src")
     expect(live.locator("#following")).to_be_visible()
     named = up.tiendo("catalog", "name", "bca-012", "Đăng ký tạm trú", "--evidence", "một văn bản")
     assert named.returncode == 0, named.stderr
@@ -187,6 +209,7 @@ def test_a_change_reaches_open_pages_by_itself(browser: Browser, up: Up, page: P
     expect(live.locator("#events tr").first).to_contain_text("12 / 227", timeout=SOON_MS)
     expect(overview.locator("#headline")).to_contain_text("12 / 227", timeout=SOON_MS)
     expect(overview.locator("#as_of")).to_have_value("05/10/2022")
+    assert chart.get_attribute("src") != drawn
 
     before = sequences(live)
     kill_status(up)

@@ -26,6 +26,8 @@ from services.common.dates import parse_date
 from services.common.db import described, may_pass
 from services.common.errors import Kind, Reason, Refusal
 from services.common.words import word_error
+from services.status import charts
+from services.status.charts import DrawingError
 from services.status.report import Format
 from services.status.usecases import Question
 from services.status.web import asked, pages, stream
@@ -51,7 +53,13 @@ _HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
-_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".pdf": "application/pdf",
+}
 _YEAR_SECONDS = 365 * 24 * 3600
 
 Show = Callable[[Desk, Asked, Words], Awaitable[dict[str, Any]]]
@@ -142,17 +150,18 @@ class Pages:
     async def refused(self, request: Request, refusal: Refusal) -> Response:
         """Answer with what was refused, in the reader's words."""
         code = _CODES.get(refusal.kind, 500)
-        return await self._error(request, code, _worded(request, refusal))
+        return await self.error(request, code, _worded(request, refusal))
 
     async def not_found(self, request: Request, failure: Exception) -> Response:
         """Answer to an address that is none, or to a method that is none."""
         code = failure.status_code if isinstance(failure, HTTPException) else 500
         key = "page.no_page" if code == 404 else "page.only_reading"
-        response = await self._error(request, code, Words(asked.lang_of(request))(key))
+        response = await self.error(request, code, Words(asked.lang_of(request))(key))
         response.headers.update(getattr(failure, "headers", None) or {})
         return response
 
-    async def _error(self, request: Request, code: int, text: str) -> Response:
+    async def error(self, request: Request, code: int, text: str) -> Response:
+        """Answer with an error page."""
         lang = asked.lang_of(request)
         question = Asked(lang, request.url.path, tuple(request.query_params.multi_items()), "", None, None)
         words = Words(lang)
@@ -209,6 +218,7 @@ def build_app(desk: Desk) -> ASGIApp:
         Route("/changes", site.guarded(streams.changes)),
         Route("/attention", site.endpoint("attention.html", pages.attention)),
         *(Route(f"/report.{kind.name.lower()}", site.guarded(_report(desk, kind))) for kind in Format),
+        *(Route(f"/burn-up.{kind}", site.guarded(_burn_up(site, kind))) for kind in charts.Format),
         Route("/static/{name}", site.assets.show),
     ]
     return _Edge(Starlette(routes=routes, exception_handlers={HTTPException: site.not_found}))
@@ -226,6 +236,25 @@ def _report(desk: Desk, format: Format) -> Callable[[Request], Awaitable[Respons
         kind = "inline" if format is Format.PDF else "attachment"
         headers = {"content-disposition": f'{kind}; filename="{made.file_name}"'}
         return Response(content, media_type=made.media_type, headers=headers)
+
+    return answer
+
+
+def _burn_up(site: Pages, format: charts.Format) -> Callable[[Request], Awaitable[Response]]:  # noqa: A002 (as above)
+    async def answer(request: Request) -> Response:
+        ask = asked.read(request, site.desk.default_programme)
+        words = Words(ask.lang)
+        try:
+            content = await pages.drawing(site.desk, ask, words, format)
+        except DrawingError as failure:
+            log.warning("no chart", reason=str(failure))
+            return await site.error(request, 503, words("page.chart_not_drawn"))
+        # Kept by the browser, which asks whether it is still the same.
+        tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+        headers = {"etag": tag, "cache-control": "private, no-cache", "vary": "Cookie, Accept-Language"}
+        if tag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        return Response(content, media_type=_TYPES[f".{format}"], headers=headers)
 
     return answer
 

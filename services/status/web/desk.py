@@ -13,6 +13,7 @@ from services.common.dates import vietnam_day
 from services.common.feed import Feed, FeedState
 from services.common.journal import Row
 from services.common.snapshot import Live
+from services.status.charts import Easel
 from services.status.domain import Stage
 from services.status.report import Desk as Reports
 from services.status.storage import State
@@ -38,6 +39,7 @@ class Desk:
     stopping: asyncio.Event
     allowed_days: Mapping[Stage, int]
     reports: Reports
+    easel: Easel = field(default_factory=Easel)
     kept: Kept = field(default_factory=Kept)
     shelf: Shelf = field(default_factory=Shelf)
 

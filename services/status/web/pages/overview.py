@@ -5,36 +5,24 @@ Invariant: a figure never stands alone, the lines add up to the plan, and silenc
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from services.common.figures import NOTHING
 from services.common.figures import day as shown_day
-from services.status import charts, domain, usecases
-from services.status.domain import (
-    EVERYTHING,
-    BurnUp,
-    Counts,
-    GroupBy,
-    Interval,
-    Outcome,
-    ProgrammeVersion,
-    Stage,
-)
+from services.status import domain
+from services.status.charts import Order
+from services.status.domain import EVERYTHING, Counts, GroupBy, Outcome, ProgrammeVersion, Stage
 from services.status.forecast import Forecast, ForecastState
 from services.status.report import cite_documents
 from services.status.storage import State
 from services.status.web.asked import Asked
 from services.status.web.desk import Desk, data_reference
 from services.status.web.listing import live_on_ministry_portal
+from services.status.web.pages.burn_up import addresses, order, told_of
 from services.status.web.pages.day import Day, ahead_of, day_of
 from services.status.web.pages.frame import title_of
 from services.status.web.pages.groups import RARE, Table, numbers_of, table_of
 from services.status.web.wording import Words
-
-_WIDE, _NARROW, _HEIGHT = 720, 340, 300
-_MONTHLY_DAYS = 100
-_WEEKLY_DRAWN_DAYS = 3 * 366
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +62,6 @@ class View:
     bar_text: str
     blocked: str
     figures: tuple[Figure, ...]
-    wide: str
-    narrow: str
     has_band: bool
     has_forecast: bool
     basis: str
@@ -90,29 +76,26 @@ async def overview(desk: Desk, ask: Asked, words: Words) -> dict[str, Any]:
     """Give the page. Raises Refusal."""
     state = desk.live.current
     asked = ("overview", ask.lang, ask.programme, ask.as_of, ask.known_at)
-    view: View = await desk.work_out(state, asked, lambda: _view(desk, state, ask, words))
+    chart = await order(desk, state, ask, words)
+    view: View = await desk.work_out(state, asked, lambda: _view(desk, state, ask, words, chart))
     return {
         "page": "overview",
         "view": view,
+        "chart": addresses(ask, chart),
         "updated": words.instant(state.head.recorded_time),
         "freshness": desk.freshness(words),
         "reference": data_reference(state),
     }
 
 
-def _view(desk: Desk, state: State, ask: Asked, words: Words) -> View:
+def _view(desk: Desk, state: State, ask: Asked, words: Words, chart: Order) -> View:
     day, today, known_at = day_of(desk, state, ask, words), desk.today(), ask.known_at or EVERYTHING
     programme = state.model.programme(ask.programme)
     version = programme.as_known(known_at)
     rows = desk.shelf.rows(state, programme, day.day, known_at)
     total = domain.counts_of(Counter(row.reading for row in rows), version.planned - len(rows))
     ahead = ahead_of(desk, state, ask)
-    grown, told = _grown(state, ask, day, known_at)
-    label = _chart_label(grown, version, words)
-    charts_of = {
-        width: charts.burn_up_svg(grown, ahead, words.lang, label=label, width=width, height=_HEIGHT)
-        for width in (_WIDE, _NARROW)
-    }
+    grown, told = chart.data, told_of(state, ask, chart.data, day.day, known_at)
     target = version.target
     passed = ""
     if target and target.last_day() < today and not ask.as_of and total.completed < total.planned:
@@ -129,8 +112,6 @@ def _view(desk: Desk, state: State, ask: Asked, words: Words) -> View:
         _bar_text(total, words),
         words("screen.status.blocked", blocked=words.number(total.blocked)),
         _figures(total, version, ahead, live_on_ministry_portal(rows), words),
-        charts_of[_WIDE],
-        charts_of[_NARROW],
         any(point.uncertain for point in grown.points),
         bool(ahead.band),
         _basis(ahead, words),
@@ -148,24 +129,6 @@ def _view(desk: Desk, state: State, ask: Asked, words: Words) -> View:
         passed,
         tuple(cite_documents(entry for entry in version.provenance if entry.kind == "SOURCE_DOCUMENT")),
     )
-
-
-def _grown(state: State, ask: Asked, day: Day, known_at: datetime) -> tuple[BurnUp, BurnUp]:
-    """Give the burn-up as it is drawn and as it is told.
-
-    Drawn are weeks, so that a step stands where it happened, and months where weeks would be closer than a line is wide.
-    Told are months, and weeks where months would leave next to nothing.
-    """
-
-    def by(interval: Interval) -> BurnUp:
-        return usecases.burn_up(state, ask.programme, day.day, known_at, interval=interval)
-
-    monthly = by(Interval.MONTH)
-    days = (monthly.points[-1].day - monthly.points[0].day).days if monthly.points else 0
-    if days >= _WEEKLY_DRAWN_DAYS:
-        return monthly, monthly
-    weekly = by(Interval.WEEK)
-    return weekly, weekly if days < _MONTHLY_DAYS else monthly
 
 
 def _bar(total: Counts, words: Words) -> tuple[Part, ...]:
@@ -233,14 +196,6 @@ def _basis(ahead: Forecast, words: Words) -> str:
         "least_weeks": basis.minimum_weeks,
     }
     return words(f"forecast.{ahead.state.name}", **{name: words.number(value) for name, value in values.items()})
-
-
-def _chart_label(grown: BurnUp, version: ProgrammeVersion, words: Words) -> str:
-    if not grown.points:
-        return words("page.chart_label_empty", planned=words.number(version.planned))
-    last = grown.points[-1]
-    values = {"completed": words.number(last.completed), "planned": words.number(version.planned)}
-    return words("page.chart_label", date=words.date(grown.facts_through), **values)
 
 
 def _stages(total: Counts, words: Words) -> tuple[tuple[str, str, float, str, str], ...]:

@@ -76,6 +76,12 @@ function freshen() {
   });
 }
 
+// A chart that does not come leaves its place to its numbers.
+function numbersInstead(image) {
+  const table = document.getElementById("points");
+  if (table && image.matches("img.chart")) table.open = true;
+}
+
 // Events: each comes as a row made by the server, and its id is where to go on.
 function watch(table) {
   const rows = document.getElementById("events");
@@ -135,3 +141,5 @@ const live = document.getElementById("live"), fresh = document.getElementById("f
 if (live) watch(live);
 if (fresh) { offerCopies(fresh); freshen(); }
 if (field) search(field);
+addEventListener("error", (event) => { if (event.target instanceof HTMLImageElement) numbersInstead(event.target); }, true);
+for (const image of document.images) if (image.complete && !image.naturalWidth) numbersInstead(image);
