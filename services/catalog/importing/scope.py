@@ -3,6 +3,7 @@
 Invariant: no id, alias, slot or place of the plan is given to two rows.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from services.catalog.storage import State
 from services.common.text import alias_of, fold
 
 _ALIKE = 0.75
+_ID = re.compile(r"[a-z0-9-]{1,63}")
 _MOST_COMPARISONS = 1_000_000
 
 
@@ -52,6 +54,10 @@ class Scope:
                 if programme and membership.programme == programme and membership.plan_number:
                     self.places[membership.plan_number] = entry.service.id
 
+    def takes_id(self, name: str) -> bool:
+        """Whether a row may bring this id with it: only where there are no services yet that it may have meant instead."""
+        return not self.services and _ID.fullmatch(name) is not None and name not in self.state.names
+
     @cached_property
     def free(self) -> frozenset[int]:
         """Places of the plan that no service fills."""
@@ -75,7 +81,8 @@ class Maker:
 
     def __init__(self, scope: Scope, taken: set[str | int], cite: Callable[[int], str]) -> None:
         self.scope, self.cite = scope, cite
-        self._names: set[str] = set()
+        self._names = {each for each in taken if isinstance(each, str)}
+        self._made = 0
         slots = (each for each in scope.services.values() if each.naming is Naming.SLOT and each.id not in taken)
         number = {service: place for place, service in scope.places.items()}
         self.slots = iter(sorted((each.id for each in slots), key=lambda each: (number.get(each, 0), each)))
@@ -97,9 +104,15 @@ class Maker:
         self._names |= {service.id, service.alias}
         return service
 
-    def new(self, entry: Entry, number: int = 0) -> Service:
+    def is_full(self) -> bool:
+        """Whether the plan has no place left for one more."""
+        programme = self.scope.programme
+        return programme is not None and len(self.scope.services) + self._made >= programme.planned_count
+
+    def new(self, entry: Entry, number: int = 0, service_id: str = "") -> Service:
         """Make the service of a row that is none yet."""
         programme = self.scope.programme
+        self._made += 1
         if programme is not None:
             wanted = f"{programme.id[:50].rstrip('-')}-{number:03d}"
         else:
@@ -108,10 +121,10 @@ class Maker:
                 f"tthc-{code.replace('.', '-')}" if code else alias_of(entry.told.display_name) or f"row-{entry.row}"
             )
         name, count = wanted, 2
-        while self.is_taken(name):
+        while not service_id and self.is_taken(name):
             name, count = f"{wanted[:57].rstrip('-')}-{count}", count + 1
         places = (Membership(programme.id, number),) if programme else ()
-        return replace(entry.told, id=name, memberships=places, provenance=(self.cited("", entry.row),))
+        return replace(entry.told, id=service_id or name, memberships=places, provenance=(self.cited("", entry.row),))
 
     def cited(self, field: str, row: int) -> Provenance:
         """Name the list as the source of a field."""
