@@ -61,7 +61,7 @@ def decide(
     entries: Sequence[Entry], state: State, target: Target, targets: Targets, cite: Callable[[int], str]
 ) -> list[Decision]:
     """Decide every row, in order, on one state of the catalog; `cite` names the source of a row's values."""
-    scope = Scope(state, target)
+    scope = Scope(state, target, entries)
     repeats = _repeats(entries)
     found: dict[int, str | int] = {}
     problems: dict[int, Refusal] = {}

@@ -4,8 +4,7 @@ Invariant: no id, alias, slot or place of the plan is given to two rows.
 """
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -25,6 +24,7 @@ from services.common.text import alias_of, fold
 _ALIKE = 0.75
 _ID = re.compile(r"[a-z0-9-]{1,63}")
 _MOST_COMPARISONS = 1_000_000
+_NONE: list[str] = []  # stands for every key that nothing was found for, and stays empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +35,24 @@ class Target:
 
 
 class Scope:
-    """The services that rows may be, by code and by spelling, and the programme's places."""
+    """The services that rows may be, by those codes and spellings that rows have, and the programme's places."""
 
-    def __init__(self, state: State, target: Target) -> None:
+    def __init__(self, state: State, target: Target, entries: Iterable[Entry]) -> None:
         self.state, self.programme = state, target.programme
         programme = target.programme.id if target.programme else ""
         members = state.members(programme)
         self.services = {entry.service.id: entry.service for entry in members}
-        self.codes: dict[str, set[str]] = defaultdict(set)
-        self.names: dict[str, set[str]] = defaultdict(set)
+        self.codes: dict[str, list[str]] = {}
+        self.names: dict[str, list[str]] = {}
+        for asked in entries:
+            self.codes |= dict.fromkeys(asked.codes, _NONE)
+            self.names[asked.spelling] = _NONE
         self.places: dict[int, str] = {}
         for entry in members:
             for code in entry.service.procedure_codes:
-                self.codes[code.code].add(entry.service.id)
+                _add(self.codes, code.code, entry.service.id)
             if entry.service.display_name:
-                self.names[entry.spelling].add(entry.service.id)
+                _add(self.names, entry.spelling, entry.service.id)
             for membership in entry.service.memberships:
                 if programme and membership.programme == programme and membership.plan_number:
                     self.places[membership.plan_number] = entry.service.id
@@ -76,6 +79,14 @@ class Scope:
                 yield number
 
 
+def _add(found: dict[str, list[str]], key: str, service: str) -> None:
+    known = found.get(key)
+    if known:
+        known.append(service)
+    elif known is not None:
+        found[key] = [service]
+
+
 class Maker:
     """Makes new services and suggestions, none twice."""
 
@@ -87,12 +98,16 @@ class Maker:
         number = {service: place for place, service in scope.places.items()}
         self.slots = iter(sorted((each.id for each in slots), key=lambda each: (number.get(each, 0), each)))
         self.numbers = (place for place in scope.free_numbers() if place not in taken)
-        self._words = {
-            each.id: frozenset(fold(each.display_name).split())
-            for each in (scope.services.values() if scope.programme else ())
-            if each.display_name and each.id not in taken
-        }
+        self._taken = taken
         self._comparisons = 0
+
+    @cached_property
+    def _words(self) -> dict[str, frozenset[str]]:
+        return {
+            each.id: frozenset(fold(each.display_name).split())
+            for each in self.scope.services.values()
+            if each.display_name and each.id not in self._taken
+        }
 
     def is_taken(self, name: str) -> bool:
         """Whether an id or alias is or was in use, or a row before got it."""
