@@ -16,6 +16,7 @@ from sqlmodel import Field, SQLModel
 
 from services.catalog.domain import Programme, Service
 from services.common.db import Sequence64, table_of, upsert
+from services.common.envelope import content
 from services.common.journal import Head, Journal, Row
 from services.common.listing import Order
 from services.common.snapshot import Answers
@@ -73,13 +74,17 @@ class ProgrammeEntry:
 
 @dataclass(frozen=True, slots=True)
 class ServiceEntry:
-    """A service with what reads need ready: its message, its list chunk, its search text and sort key."""
+    """A service with what reads need ready: its message as a chunk of a list, its search text and sort key."""
 
     service: Service
-    message: bytes
     chunk: bytes
     haystack: str
     sort_key: str
+
+    @property
+    def message(self) -> bytes:
+        """Its message; kept in the chunk alone, or each would be in memory twice."""
+        return content(self.chunk)
 
     @property
     def spelling(self) -> str:
@@ -87,7 +92,7 @@ class ServiceEntry:
         return self.sort_key.rpartition("!")[0]
 
 
-def service_entry(service: Service, message: bytes, chunk: bytes) -> ServiceEntry:
+def service_entry(service: Service, chunk: bytes) -> ServiceEntry:
     """Prepare a service for reading."""
     words = (
         service.display_name,
@@ -98,7 +103,7 @@ def service_entry(service: Service, message: bytes, chunk: bytes) -> ServiceEntr
         *(code.code for code in service.procedure_codes),
         *(str(membership.plan_number) for membership in service.memberships if membership.plan_number),
     )
-    return ServiceEntry(service, message, chunk, fold(" ".join(words)), sort_key(service.display_name))
+    return ServiceEntry(service, chunk, fold(" ".join(words)), sort_key(service.display_name))
 
 
 @dataclass(frozen=True)
@@ -272,7 +277,7 @@ class CatalogWork(Work[State]):
         upsert(
             self.connection,
             table_of(ProgrammeRow),
-            [
+            (
                 {
                     "id": entry.programme.id,
                     "display_name": entry.programme.display_name,
@@ -282,13 +287,13 @@ class CatalogWork(Work[State]):
                     "body": entry.message,
                 }
                 for entry in self._programmes.values()
-            ],
+            ),
             keys=("id",),
         )
         upsert(
             self.connection,
             table_of(ServiceRow),
-            [
+            (
                 {
                     "id": entry.service.id,
                     "alias": entry.service.alias,
@@ -299,7 +304,7 @@ class CatalogWork(Work[State]):
                     "body": entry.message,
                 }
                 for entry in self._services.values()
-            ],
+            ),
             keys=("id",),
         )
 

@@ -35,7 +35,7 @@ def programme_entry(programme: domain.Programme) -> ProgrammeEntry:
 def service_entry(service: domain.Service) -> ServiceEntry:
     """Prepare a service for reading and storing."""
     message = wire.service_out(service).SerializeToString(deterministic=True)
-    return storage.service_entry(service, message, chunk(1, message))
+    return storage.service_entry(service, chunk(1, message))
 
 
 def stored_programme(message: bytes, version: int, actor: str) -> ProgrammeEntry:
@@ -46,7 +46,7 @@ def stored_programme(message: bytes, version: int, actor: str) -> ProgrammeEntry
 def stored_service(message: bytes, version: int, actor: str) -> ServiceEntry:
     """Prepare a service read from its table."""
     service = wire.service_of(service_pb2.Service.FromString(message), version, actor)
-    return storage.service_entry(service, message, chunk(1, message))
+    return storage.service_entry(service, chunk(1, message))
 
 
 def decode(rows: Sequence[Row]) -> storage.Decoded:

@@ -7,12 +7,13 @@ fail half-way because a reader was turned into a writer; a read transaction neve
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -42,7 +43,10 @@ from sqlmodel import SQLModel
 # SQLite counts rows fastest when the key is its own rowid, which only INTEGER is.
 Sequence64 = BigInteger().with_variant(Integer(), "sqlite")
 
+T = TypeVar("T")
+
 _BUSY_SECONDS = 5.0
+_ROWS_A_STATEMENT = 1000
 _AGAIN_SECONDS = 0.01
 MIGRATION_BUSY_SECONDS = 60.0  # of many that start at once, the last waits for all others
 _MIGRATION_LOCK = 7_100_227  # any constant: with the service's name, one lock for all its migrations in one database
@@ -177,11 +181,17 @@ def table_of(row: type[SQLModel]) -> Table:
     return table
 
 
-def upsert(connection: Connection, table: Table, values: Sequence[dict[str, Any]], *, keys: Sequence[str]) -> None:
+def steps(values: Iterable[T]) -> Iterator[list[T]]:
+    """Give values in lists of a bounded length: a statement's parameters are in memory several times over."""
+    rest = iter(values)
+    while step := list(islice(rest, _ROWS_A_STATEMENT)):
+        yield step
+
+
+def upsert(connection: Connection, table: Table, values: Iterable[dict[str, Any]], *, keys: Sequence[str]) -> None:
     """Insert rows, or change those whose `keys` are there already; each row names the same columns."""
-    if not values:
-        return
-    connection.execute(_upsert(connection.dialect.name, table, tuple(values[0]), tuple(keys)), list(values))
+    for step in steps(values):
+        connection.execute(_upsert(connection.dialect.name, table, tuple(step[0]), tuple(keys)), step)
 
 
 @cache

@@ -172,6 +172,12 @@ def chunk(number: int, content: bytes) -> bytes:
     return bytes((number << 3 | 2,)) + _varint(len(content)) + content
 
 
+def content(chunk: bytes) -> bytes:
+    """Give what `chunk` encoded."""
+    length, at = _read_varint(chunk, 1)
+    return chunk[at : at + length]
+
+
 def _varint(value: int) -> bytes:
     encoded = bytearray()
     while value > 0x7F:

@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 from services.common.dates import write_instant
-from services.common.db import Sequence64, UtcDateTime
+from services.common.db import Sequence64, UtcDateTime, steps
 from services.common.errors import Reason, Refusal
 from services.common.lease import LeaseTable
 
@@ -215,11 +215,12 @@ class Journal:
         """Store rows that were stamped after the locked head, and move the head to `head`. `causes` goes row by row."""
         if not rows:
             return
-        values: list[dict[str, Any]] = [
-            {"sequence": row.sequence, "digest": row.digest, "payload": row.payload, "cause": cause}
-            for row, cause in zip(rows, causes, strict=True)
-        ]
-        connection.execute(self._insert_rows, values)
+        for step in steps(zip(rows, causes, strict=True)):
+            values: list[dict[str, Any]] = [
+                {"sequence": row.sequence, "digest": row.digest, "payload": row.payload, "cause": cause}
+                for row, cause in step
+            ]
+            connection.execute(self._insert_rows, values)
         moved = {"sequence": head.sequence, "digest": head.digest, "recorded_time": head.recorded_time}
         connection.execute(self._move_head, moved)
 

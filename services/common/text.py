@@ -26,7 +26,8 @@ _FOREIGN_MARK = "6"
 # The eth and the African d look the same on screen and come from old keyboards and scans.
 _D_WITH_STROKE = str.maketrans("ðɖ", "đđ")
 
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# The last two are no characters at all: no XML, so no workbook, can hold them.
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 _BREAKS = re.compile("[\t\n\r]")
 
 
@@ -154,8 +155,8 @@ def clean(
 ) -> str:
     r"""Give the text as it is stored: NFC, without blanks at its ends, line ends as \n.
 
-    `limit` is in characters of that form. Raises Refusal INVALID_CHARACTER for control characters and lone
-    surrogates (tab and line ends are allowed in a multiline text), TEXT_TOO_LONG, and `empty_reason` when a required
+    `limit` is in characters of that form. Raises Refusal INVALID_CHARACTER for control characters, U+FFFE, U+FFFF and
+    lone surrogates (tab and line ends are allowed in a multiline text), TEXT_TOO_LONG, and `empty_reason` when a required
     text shows nothing.
     """
     text = value.strip(" \t\r\n")

@@ -10,6 +10,7 @@ from services.catalog.domain.rules import (
     checked_evidence,
     checked_programme,
     checked_service,
+    latest_level,
     with_alias,
 )
 from services.catalog.domain.values import (
@@ -47,6 +48,7 @@ __all__ = [
     "checked_evidence",
     "checked_programme",
     "checked_service",
+    "latest_level",
     "new_programme",
     "new_service",
     "with_alias",

@@ -6,6 +6,7 @@ Invariant: a value that passed here has kept every limit of the contract, and a 
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from datetime import date
 
 from services.catalog.domain.values import (
     Agency,
@@ -138,6 +139,12 @@ def check_place(
             field=field,
             metadata=told,
         )
+
+
+def latest_level(levels: Sequence[OnlineLevel]) -> OnlineLevel | None:
+    """Give the rating that was made last; of those without a date the last one told."""
+    rated = [(level.date.last_day() if level.date else date.min, place) for place, level in enumerate(levels)]
+    return levels[max(rated)[1]] if rated else None
 
 
 def with_alias(service: Service, is_taken: Callable[[str], bool]) -> Service:

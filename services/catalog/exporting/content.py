@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from services.catalog.domain import Agency, OnlineLevel, Service
+from services.catalog.domain import Agency, Service
 from services.catalog.storage import ProgrammeEntry, ServiceEntry
 from services.common.words import Lang
 
@@ -40,11 +40,3 @@ class Export:
             if (each.valid_from is None or each.valid_from.first_day() <= self.today)
             and (each.valid_to is None or self.today <= each.valid_to.last_day())
         ]
-
-
-def latest_level(service: Service) -> OnlineLevel | None:
-    """The rating that was made last; of those without a date the last one told."""
-    rated = [
-        (level.date.last_day() if level.date else date.min, place) for place, level in enumerate(service.online_levels)
-    ]
-    return service.online_levels[max(rated)[1]] if rated else None

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
-from services.catalog.domain import OnlineLevelScheme, Provenance, Service
-from services.catalog.exporting.content import Export, latest_level
+from services.catalog.domain import OnlineLevelScheme, Provenance, Service, latest_level
+from services.catalog.exporting.content import Export
 from services.common.cells import fitted, guarded, looks_like_formula
 from services.common.words import Lang, keys, word
 
@@ -44,7 +44,7 @@ class Column(NamedTuple):
 
 
 def _level(export: Export, service: Service) -> str:
-    level = latest_level(service)
+    level = latest_level(service.online_levels)
     if level is None:
         return ""
     if level.scheme is OnlineLevelScheme.ND42_2022:
@@ -53,7 +53,8 @@ def _level(export: Export, service: Service) -> str:
 
 
 def _provenance(export: Export, service: Service) -> str:
-    return _SEVERAL.join(_source(entry, export.lang) for entry in service.provenance)
+    # Cut in every format as a workbook's cell cuts it, or our own reader would refuse the longest.
+    return fitted(_SEVERAL.join(_source(entry, export.lang) for entry in service.provenance), "…")
 
 
 def _source(entry: Provenance, lang: Lang) -> str:

@@ -4,11 +4,14 @@ Invariant: an entry without problems holds only values that the catalog's rules 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from google.protobuf import json_format
+
+from services.catalog import wire
 from services.catalog.domain import (
     Agency,
     OnlineLevel,
@@ -19,9 +22,10 @@ from services.catalog.domain import (
     new_service,
 )
 from services.common.errors import Reason, Refusal
-from services.common.sheets import Column, ListRow, one_line
+from services.common.sheets import Column, ListRow, lines_of, one_line
 from services.common.text import fold, spelling
 from services.common.words import Lang, word
+from tiendo.catalog.v1 import service_pb2
 
 COLUMNS = (
     Column(
@@ -37,12 +41,16 @@ COLUMNS = (
             "ma dich vu cong",
             "ma",
             "procedure code",
+            "procedurecodes",
             "code",
         ),
         exact=True,
     ),
-    Column("service", ("ma he thong", "service id", "service", "id")),
+    # In our own JSON, which tells the naming, "name" is that of the resource.
+    Column("service", ("name",), beside="naming", sure=True),
+    Column("service", ("ma he thong", "service id", "service", "id"), sure=True),
     Column("plan_number", ("so trong ke hoach", "so thu tu trong ke hoach", "plan number")),
+    Column("memberships", ("memberships",)),
     Column(
         "name",
         (
@@ -58,10 +66,11 @@ COLUMNS = (
             "ten",
             "service name",
             "procedure name",
+            "displayname",
             "name",
         ),
     ),
-    Column("english_gloss", ("ten tieng anh", "english gloss", "english name")),
+    Column("english_gloss", ("ten tieng anh", "english gloss", "english name", "englishgloss")),
     Column("field", ("linh vuc", "ten linh vuc", "field")),
     Column(
         "agency",
@@ -73,13 +82,17 @@ COLUMNS = (
             "co quan",
             "implementing agency",
             "agency",
+            "agencies",
             "owner",
         ),
     ),
-    Column("level", ("cap thuc hien", "cap hanh chinh", "level of government", "level")),
-    Column("audience", ("doi tuong thuc hien", "doi tuong", "audience")),
-    Column("online_level", ("muc do", "muc do dvc", "muc do dich vu cong", "muc do cung cap", "online level")),
-    Column("channel", ("cach thuc thuc hien", "hinh thuc thuc hien", "cach thuc nop ho so", "channel")),
+    Column("level", ("cap thuc hien", "cap hanh chinh", "level of government", "level", "levels")),
+    Column("audience", ("doi tuong thuc hien", "doi tuong", "audience", "audiences")),
+    Column(
+        "online_level",
+        ("muc do", "muc do dvc", "muc do dich vu cong", "muc do cung cap", "online level", "onlinelevels"),
+    ),
+    Column("channel", ("cach thuc thuc hien", "hinh thuc thuc hien", "cach thuc nop ho so", "channel", "channels")),
 )
 DEFAULTS = frozenset({"field", "agency", "level", "audience", "online_level", "channel"})
 
@@ -95,7 +108,15 @@ _COLUMN_OF = {
     "channels": "channel",
     "online_levels": "online_level",
 }
+# Where JSON holds objects, they are those of the contract: its name for them there, and in a service.
+_MESSAGES = {
+    "code": ("procedureCodes", "procedure_codes"),
+    "agency": ("agencies", "agencies"),
+    "online_level": ("onlineLevels", "online_levels"),
+    "memberships": ("memberships", "memberships"),
+}
 _TOLD = 200
+_OBJECTS = "holds objects of JSON; give a text, or a list of texts"
 _NO_LEVEL = frozenset({"", "khong", "chua cung cap", "con lai", "cung cap thong tin truc tuyen"})
 _SERVICE_WORDS = re.compile(r"^(?:(?:dich vu cong truc tuyen|dich vu cong|dich vu|dvctt|dvc|muc do|muc|level) )+")
 _LEVELS = {
@@ -131,6 +152,12 @@ class Entry:
     cells: tuple[str, str]
     problems: tuple[Refusal, ...]
 
+    def number_in(self, programme: str) -> int:
+        """The plan number that it gives itself in a programme; 0 where it gives none."""
+        return self.plan_number or next(
+            (place.plan_number for place in self.told.memberships if place.programme == programme), 0
+        )
+
     @property
     def codes(self) -> tuple[str, ...]:
         """The procedure codes it gives."""
@@ -145,7 +172,7 @@ def entry_of(row: ListRow, defaults: Mapping[str, str]) -> Entry:
         return row.text(field) or one_line(defaults.get(field, ""))
 
     def lines(field: str) -> list[str]:
-        return row.lines(field) or [one_line(part) for part in defaults.get(field, "").split(";") if part.strip()]
+        return row.lines(field) or lines_of(defaults.get(field, ""))
 
     def tried(read: Callable[[], Any], otherwise: Any) -> Any:
         try:
@@ -158,24 +185,66 @@ def entry_of(row: ListRow, defaults: Mapping[str, str]) -> Entry:
         _BLANK,
         display_name="" if _PLACEHOLDER.fullmatch(row.text("name")) else row.text("name"),
         english_gloss=row.text("english_gloss"),
-        procedure_codes=tried(lambda: _codes(row), ()),
+        memberships=tried(lambda: _objects(row, "memberships"), ()),
+        procedure_codes=tried(lambda: _objects(row, "code") or _codes(row), ()),
         field=text("field"),
-        agencies=tuple(Agency(agency, None, None) for agency in lines("agency")),
-        levels=tuple(part for line in lines("level") for each in line.split(",") if (part := each.strip())),
+        agencies=tried(lambda: _objects(row, "agency"), ())
+        or tuple(Agency(agency, None, None) for agency in lines("agency")),
+        levels=tuple(lines("level") if row.parts("level") else levels_of(lines("level"))),
         audiences=tuple(lines("audience")),
         channels=tuple(lines("channel")),
-        online_levels=tried(lambda: _online_levels(text("online_level"), row.place("online_level")), ()),
+        online_levels=tried(
+            lambda: _objects(row, "online_level") or _online_levels(text("online_level"), row.place("online_level")),
+            (),
+        ),
     )
     plan_number = tried(lambda: _plan_number(row), 0)
     told = tried(lambda: _checked(told, row), told)
-    if not (told.display_name or told.procedure_codes or row.text("service") or plan_number or problems):
+    problems += _objects_for_texts(row)
+    service = row.text("service").removeprefix("services/")
+    if not (told.display_name or told.procedure_codes or service or plan_number or problems):
         problems.append(Refusal(Reason.MISSING_VALUE, "the row has no name; give it one", field=row.place("name")))
     if problems:
         # Its text may be of any length; what is told of the row needs no more.
         told = replace(_BLANK, display_name=told.display_name[:_TOLD])
     cells = (row.place("name"), row.place("code"))
-    return Entry(
-        row.number, told, spelling(told.display_name), row.text("service"), plan_number, cells, tuple(problems)
+    return Entry(row.number, told, spelling(told.display_name), service, plan_number, cells, tuple(problems))
+
+
+def levels_of(lines: Iterable[str]) -> list[str]:
+    """Give the levels of government that lines of a list name, a comma parting them too."""
+    return [part for line in lines for each in line.split(",") if (part := each.strip())]
+
+
+def _objects(row: ListRow, field: str) -> tuple[Any, ...]:
+    """Read what our own JSON holds as objects, dates included; empty for any other cell. Raises Refusal INVALID_VALUE."""
+    parts = row.parts(field)
+    if not (isinstance(parts, list) and parts and all(isinstance(each, dict) for each in parts)):
+        return ()
+    key, name = _MESSAGES[field]
+    try:
+        message = json_format.ParseDict({key: parts}, service_pb2.Service())
+        values: tuple[Any, ...] = getattr(wire.service_in(message, _BLANK, [name]), name)
+    except json_format.ParseError:
+        raise Refusal(Reason.INVALID_VALUE, _OBJECTS, field=row.place(field)) from None
+    except Refusal as refusal:
+        raise _at_cell(refusal, row) from None
+    return values
+
+
+def _objects_for_texts(row: ListRow) -> list[Refusal]:
+    """Refuse what JSON holds where only texts are taken."""
+    return [
+        Refusal(Reason.INVALID_VALUE, _OBJECTS, field=row.place(column.field))
+        for column in COLUMNS
+        if (parts := row.parts(column.field)) is not None and not _fits(parts, column.field)
+    ]
+
+
+def _fits(parts: Any, field: str) -> bool:
+    return isinstance(parts, list) and (
+        all(isinstance(each, str) for each in parts)
+        or (field in _MESSAGES and all(isinstance(each, dict) for each in parts))
     )
 
 
@@ -210,8 +279,12 @@ def _checked(told: Service, row: ListRow) -> Service:
     try:
         return checked_service(told)
     except Refusal as refusal:
-        path = refusal.fields[0]
-        field = path.removeprefix("service.").partition("[")[0]
-        place = row.place(_COLUMN_OF.get(field, field))
-        message = refusal.message.removeprefix(f"{path}: ")
-        raise Refusal(refusal.reason, message, field=place, metadata=refusal.metadata) from None
+        raise _at_cell(refusal, row) from None
+
+
+def _at_cell(refusal: Refusal, row: ListRow) -> Refusal:
+    """Blame the cell for what the catalog's rules refuse of a service."""
+    path = refusal.fields[0]
+    field = path.removeprefix("service.").partition("[")[0]
+    place = row.place(_COLUMN_OF.get(field, field))
+    return Refusal(refusal.reason, refusal.message.removeprefix(f"{path}: "), field=place, metadata=refusal.metadata)

@@ -61,7 +61,7 @@ def decide(
     entries: Sequence[Entry], state: State, target: Target, targets: Targets, cite: Callable[[int], str]
 ) -> list[Decision]:
     """Decide every row, in order, on one state of the catalog; `cite` names the source of a row's values."""
-    scope = Scope(state, target)
+    scope = Scope(state, target, entries)
     repeats = _repeats(entries)
     found: dict[int, str | int] = {}
     problems: dict[int, Refusal] = {}
@@ -75,9 +75,10 @@ def decide(
             continue
         if match is not None:
             found[place] = match
-    for place, rows in _shared(entries, found):
+    claims = {place: _claims(entries[place], match, scope) for place, match in found.items()}
+    for place, rows in _shared(entries, claims):
         problems[place] = _ambiguous(entries[place], rows)
-    maker = Maker(scope, set(found.values()), cite)
+    maker = Maker(scope, set().union(*claims.values()), cite)
     return [
         _decision(entry, repeats.get(place), problems.get(place), found.get(place), maker)
         for place, entry in enumerate(entries)
@@ -96,6 +97,8 @@ def _repeats(entries: Sequence[Entry]) -> dict[int, Refusal | int]:
         earlier = {codes[code] for code in entry.codes if code in codes}
         # Procedures of one name with codes of their own are different ones: one for each level, for example.
         earlier |= {other for other in names[key] if key and not (entry.codes and entries[other].codes)}
+        # So are services that the list itself tells apart.
+        earlier = {other for other in earlier if not _told_apart(entry, entries[other])}
         if earlier:
             first = min(earlier)
             shared = next((code for code in entry.codes if code in codes), "")
@@ -116,15 +119,22 @@ def _repeats(entries: Sequence[Entry]) -> dict[int, Refusal | int]:
     return found
 
 
+def _told_apart(one: Entry, other: Entry) -> bool:
+    return bool(one.service and other.service) and one.service != other.service
+
+
 def _match(entry: Entry, scope: Scope, said: str | int | None) -> str | int | None:
     """Find the service that a row is: its id, or the plan number of a place to be filled; None where nothing tells."""
     if said is None and entry.service:
         said = entry.service
-    if said is None and scope.programme is not None and entry.plan_number:
-        said = entry.plan_number
+    number = entry.number_in(scope.programme.id) if scope.programme else 0
+    if said is None and number:
+        said = number
     if isinstance(said, int):
         return _at_place(entry, scope, said)
     if said is not None:
+        if said == entry.service and scope.takes_id(said):
+            return _new_at(entry, scope, said, number)
         service = scope.state.find(said)
         if service is None or service.service.id not in scope.services:
             raise Refusal(
@@ -133,7 +143,7 @@ def _match(entry: Entry, scope: Scope, said: str | int | None) -> str | int | No
                 field=str(entry.row),
                 metadata={"name": said[:80]},
             )
-        at_number = scope.places.get(entry.plan_number, service.service.id)
+        at_number = scope.places.get(number, service.service.id)
         if at_number != service.service.id and said == entry.service:
             raise _ambiguous(entry, [service.service.id, at_number])
         return service.service.id
@@ -156,6 +166,19 @@ def _at_place(entry: Entry, scope: Scope, number: int) -> str | int:
     return number
 
 
+def _new_at(entry: Entry, scope: Scope, service: str, number: int) -> str:
+    """Take the id that a row gives itself, and its place in the plan, where it gives one."""
+    if scope.programme is not None and number and number not in scope.free:
+        raise _plan_full(entry, scope, number)
+    return service
+
+
+def _claims(entry: Entry, match: str | int, scope: Scope) -> set[str | int]:
+    """Give what a row is the only one to have: its service, and the place in the plan that it fills."""
+    number = entry.number_in(scope.programme.id) if scope.programme else 0
+    return {match, number} if number and isinstance(match, str) and match not in scope.services else {match}
+
+
 def _plan_full(entry: Entry, scope: Scope, number: int = 0) -> Refusal:
     programme = scope.programme
     planned = programme.planned_count if programme else 0
@@ -168,16 +191,18 @@ def _plan_full(entry: Entry, scope: Scope, number: int = 0) -> Refusal:
     )
 
 
-def _shared(entries: Sequence[Entry], found: Mapping[int, str | int]) -> Iterator[tuple[int, list[str]]]:
-    """Rows that would become one and the same service."""
-    counts = Counter(found.values())
+def _shared(entries: Sequence[Entry], claims: Mapping[int, set[str | int]]) -> Iterator[tuple[int, list[str]]]:
+    """Rows that would become one and the same service, or fill the same place."""
+    counts = Counter(claim for each in claims.values() for claim in each)
     rows: dict[str | int, list[str]] = defaultdict(list)
-    for place, match in found.items():
-        if counts[match] > 1:
-            rows[match].append(str(entries[place].row))
-    for place, match in found.items():
-        if match in rows:
-            yield place, rows[match]
+    for place, each in claims.items():
+        for claim in each:
+            if counts[claim] > 1:
+                rows[claim].append(str(entries[place].row))
+    for place, each in claims.items():
+        shared = [claim for claim in each if claim in rows]
+        if shared:
+            yield place, rows[shared[0]]
 
 
 def _ambiguous(entry: Entry, names: Sequence[str]) -> Refusal:
@@ -198,8 +223,14 @@ def _decision(
     problems = [*entry.problems, *(each for each in (repeat, problem) if each is not None)]
     if problems:
         return _rejected(entry, *problems)
-    if isinstance(match, str):
+    if isinstance(match, str) and match in maker.scope.services:
         return _change(entry, maker.scope.services[match], maker)
+    if isinstance(match, str):
+        programme = maker.scope.programme
+        if maker.is_full():
+            return _rejected(entry, _plan_full(entry, maker.scope))
+        number = entry.number_in(programme.id) if programme else 0
+        return Decision(entry.row, Outcome.CREATED, None, maker.keep(maker.new(entry, number, match)))
     if not entry.told.display_name:
         return _rejected(
             entry,

@@ -22,7 +22,7 @@ from tiendo.catalog.v1 import import_pb2
 MOST_CHUNK_BYTES = 64 * 1024
 MOST_MATCHES = 20_000
 MOST_ROWS = 100_000
-_NEEDED = ("name", "code")
+_NEEDED = ("name", "code", "service")
 
 
 @dataclass(frozen=True, slots=True)

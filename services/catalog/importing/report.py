@@ -4,7 +4,8 @@ Invariant: every row of the file that is not blank has one result, in the file's
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from heapq import merge
 
 from services.catalog.domain import Agency, Membership, OnlineLevel, ProcedureCode, Service, new_service
@@ -35,9 +36,33 @@ def all_decisions(decisions: Sequence[Decision], source: Source) -> list[Decisio
     return list(merge(decisions, skipped, key=lambda decision: decision.row))
 
 
-def parts_of(decisions: Sequence[Decision], source: Source, *, applied: bool, revision: str) -> Iterator[bytes]:
-    """Give the report's messages: rows in batches, then the summary."""
-    rows = all_decisions(decisions, source)
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is told of a list; made piece by piece, for of a long list it is longer than the list."""
+
+    decisions: Sequence[Decision]
+    source: Source
+    revision: str = ""
+
+    def parts(self) -> Iterator[bytes]:
+        """Give the report's messages: rows in batches, then the summary."""
+        rows = all_decisions(self.decisions, self.source)
+        yield from _batches(rows)
+        yield _summary(rows, self.source, self.revision).SerializeToString()
+
+    def kept(self) -> bytes:
+        """Give what is kept for a request_id: the report, or its summary alone where the rows are too many."""
+        kept = b""
+        for part in self.parts():
+            kept += chunk(1, part)
+            if len(kept) > _KEPT_BYTES:
+                last = _summary(all_decisions(self.decisions, self.source), self.source, self.revision)
+                last.summary.rows_left_out = True
+                return chunk(1, last.SerializeToString())
+        return kept
+
+
+def _batches(rows: Iterable[Decision]) -> Iterator[bytes]:
     batch, size = b"", 0
     for decision in rows:
         result = chunk(1, _result(decision).SerializeToString())
@@ -47,6 +72,9 @@ def parts_of(decisions: Sequence[Decision], source: Source, *, applied: bool, re
         batch, size = batch + result, size + len(result)
     if batch:
         yield chunk(2, batch)
+
+
+def _summary(rows: Sequence[Decision], source: Source, revision: str) -> pb.ImportServicesResponse:
     counts = Counter(decision.outcome for decision in rows)
     summary = import_pb2.ImportSummary(
         format=source.sheet.form,
@@ -64,19 +92,10 @@ def parts_of(decisions: Sequence[Decision], source: Source, *, applied: bool, re
         unchanged=counts[Outcome.UNCHANGED],
         rejected=counts[Outcome.REJECTED],
         skipped=counts[Outcome.SKIPPED],
-        applied=applied,
+        applied=bool(revision),
         revision=revision,
     )
-    yield pb.ImportServicesResponse(summary=summary).SerializeToString()
-
-
-def kept_of(parts: Sequence[bytes]) -> bytes:
-    """Give what is kept for a request_id: the report, or its summary alone where the rows are too many."""
-    if sum(map(len, parts)) <= _KEPT_BYTES:
-        return b"".join(chunk(1, part) for part in parts)
-    last = pb.ImportServicesResponse.FromString(parts[-1])
-    last.summary.rows_left_out = True
-    return chunk(1, last.SerializeToString())
+    return pb.ImportServicesResponse(summary=summary)
 
 
 def _result(decision: Decision) -> import_pb2.RowResult:

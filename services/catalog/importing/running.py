@@ -5,7 +5,7 @@ Invariant: what takes long runs in a thread, the reader's or the writer's; the l
 
 import asyncio
 import gc
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from services.catalog.importing.applying import apply
 from services.catalog.importing.entries import Entry
 from services.catalog.importing.matching import Decision, Outcome, Targets, decide
 from services.catalog.importing.receiving import Received, Source, read_entries, received
-from services.catalog.importing.report import RejectedError, kept_of, parts_of
+from services.catalog.importing.report import RejectedError, Report
 from services.catalog.importing.scope import Target
 from services.catalog.storage import CatalogWork, State
 from services.common.call import Call
@@ -34,7 +34,7 @@ _TURNS = 4
 _FEW = 2000
 
 T = TypeVar("T")
-Ready = tuple[CatalogWork, list[bytes] | RejectedError]
+Ready = tuple[CatalogWork, Report | RejectedError, bytes]
 
 
 class _Heard:
@@ -74,9 +74,11 @@ class Imports:
                     yield part
                 source, entries = reading.result()
                 deciding = asyncio.create_task(_decided(endpoint, file, source, entries, targets, call))
-                async for part in _meanwhile(deciding, import_pb2.IMPORT_PHASE_APPLYING, lambda: len(entries)):
+                del reading, entries  # so that they are gone once they are decided
+                async for part in _meanwhile(deciding, import_pb2.IMPORT_PHASE_APPLYING, lambda: heard.rows):
                     yield part
-            for part in deciding.result():
+            parts = iter(deciding.result())
+            while part := await asyncio.to_thread(next, parts, b""):
                 yield part
 
     async def _read(self, file: Received, heard: _Heard) -> tuple[Source, list[Entry]]:
@@ -121,53 +123,51 @@ async def _decided(
     entries: Sequence[Entry],
     targets: Targets,
     call: Call,
-) -> Sequence[bytes]:
-    """Decide every row and, where all are taken and it is no dry run, apply them; give the report."""
+) -> Iterable[bytes]:
+    """Decide every row and, where all are taken and it is no dry run, apply them; give the report's messages."""
     options = file.options
 
     def decided(state: State) -> list[Decision]:
         return decide(entries, state, _target(state, options, endpoint.default_programme), targets, source.citation)
 
-    def reported(decisions: Sequence[Decision], revision: str = "") -> list[bytes]:
-        return list(parts_of(decisions, source, applied=bool(revision), revision=revision))
-
     if options.dry_run:
-        return await asyncio.to_thread(lambda: reported(decided(endpoint.live.current)))
+        return Report(await asyncio.to_thread(decided, endpoint.live.current), source).parts()
 
-    def done(work: CatalogWork, state: State) -> list[bytes] | RejectedError:
+    def done(work: CatalogWork, state: State) -> tuple[Report | RejectedError, bytes]:
         decisions = decided(state)
         if any(decision.outcome is Outcome.REJECTED for decision in decisions):
-            return RejectedError(decisions)
+            return RejectedError(decisions), b""
         apply(work, decisions, call.caller(options))
-        return reported(decisions, endpoint.revision_of(work.head))
+        report = Report(decisions, source, endpoint.revision_of(work.head))
+        return report, report.kept()
 
     def prepare() -> Ready:
         work = CatalogWork.prepared(endpoint.live.current, endpoint.clock())
-        return work, done(work, work.state)
+        return work, *done(work, work.state)
 
-    whole: list[bytes] = []
+    whole: list[Report] = []
     for turn in range(_TURNS):
         ready = await asyncio.to_thread(prepare)
         last = turn == _TURNS - 1 or len(entries) <= _FEW
 
         def applied(work: CatalogWork, ready: Ready = ready, last: bool = last) -> bytes:
-            prepared, outcome = ready
+            prepared, outcome, kept = ready
             if not work.adopt(prepared):
                 if not last:
                     raise _MovedOnError
-                outcome = done(work, work.result())
+                outcome, kept = done(work, work.result())
             if isinstance(outcome, RejectedError):
                 raise outcome
-            whole[:] = outcome
-            return kept_of(outcome)
+            whole[:] = [outcome]
+            return kept
 
         try:
             kept = await endpoint.command(options, call, applied, attached=file.digest)
         except _MovedOnError:
             continue
         except RejectedError as rejected:
-            return await asyncio.to_thread(reported, rejected.decisions)
-        return whole or split_events(kept)[0]
+            return Report(rejected.decisions, source).parts()
+        return whole[0].parts() if whole else split_events(kept)[0]
     raise AssertionError("the last turn decides")
 
 

@@ -3,8 +3,8 @@
 Invariant: no id, alias, slot or place of the plan is given to two rows.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -22,7 +22,9 @@ from services.catalog.storage import State
 from services.common.text import alias_of, fold
 
 _ALIKE = 0.75
+_ID = re.compile(r"[a-z0-9-]{1,63}")
 _MOST_COMPARISONS = 1_000_000
+_NONE: list[str] = []  # stands for every key that nothing was found for, and stays empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +35,31 @@ class Target:
 
 
 class Scope:
-    """The services that rows may be, by code and by spelling, and the programme's places."""
+    """The services that rows may be, by those codes and spellings that rows have, and the programme's places."""
 
-    def __init__(self, state: State, target: Target) -> None:
+    def __init__(self, state: State, target: Target, entries: Iterable[Entry]) -> None:
         self.state, self.programme = state, target.programme
         programme = target.programme.id if target.programme else ""
         members = state.members(programme)
         self.services = {entry.service.id: entry.service for entry in members}
-        self.codes: dict[str, set[str]] = defaultdict(set)
-        self.names: dict[str, set[str]] = defaultdict(set)
+        self.codes: dict[str, list[str]] = {}
+        self.names: dict[str, list[str]] = {}
+        for asked in entries:
+            self.codes |= dict.fromkeys(asked.codes, _NONE)
+            self.names[asked.spelling] = _NONE
         self.places: dict[int, str] = {}
         for entry in members:
             for code in entry.service.procedure_codes:
-                self.codes[code.code].add(entry.service.id)
+                _add(self.codes, code.code, entry.service.id)
             if entry.service.display_name:
-                self.names[entry.spelling].add(entry.service.id)
+                _add(self.names, entry.spelling, entry.service.id)
             for membership in entry.service.memberships:
                 if programme and membership.programme == programme and membership.plan_number:
                     self.places[membership.plan_number] = entry.service.id
+
+    def takes_id(self, name: str) -> bool:
+        """Whether a row may bring this id with it: only where there are no services yet that it may have meant instead."""
+        return not self.services and _ID.fullmatch(name) is not None and name not in self.state.names
 
     @cached_property
     def free(self) -> frozenset[int]:
@@ -70,22 +79,35 @@ class Scope:
                 yield number
 
 
+def _add(found: dict[str, list[str]], key: str, service: str) -> None:
+    known = found.get(key)
+    if known:
+        known.append(service)
+    elif known is not None:
+        found[key] = [service]
+
+
 class Maker:
     """Makes new services and suggestions, none twice."""
 
     def __init__(self, scope: Scope, taken: set[str | int], cite: Callable[[int], str]) -> None:
         self.scope, self.cite = scope, cite
-        self._names: set[str] = set()
+        self._names = {each for each in taken if isinstance(each, str)}
+        self._made = 0
         slots = (each for each in scope.services.values() if each.naming is Naming.SLOT and each.id not in taken)
         number = {service: place for place, service in scope.places.items()}
         self.slots = iter(sorted((each.id for each in slots), key=lambda each: (number.get(each, 0), each)))
         self.numbers = (place for place in scope.free_numbers() if place not in taken)
-        self._words = {
-            each.id: frozenset(fold(each.display_name).split())
-            for each in (scope.services.values() if scope.programme else ())
-            if each.display_name and each.id not in taken
-        }
+        self._taken = taken
         self._comparisons = 0
+
+    @cached_property
+    def _words(self) -> dict[str, frozenset[str]]:
+        return {
+            each.id: frozenset(fold(each.display_name).split())
+            for each in self.scope.services.values()
+            if each.display_name and each.id not in self._taken
+        }
 
     def is_taken(self, name: str) -> bool:
         """Whether an id or alias is or was in use, or a row before got it."""
@@ -97,9 +119,15 @@ class Maker:
         self._names |= {service.id, service.alias}
         return service
 
-    def new(self, entry: Entry, number: int = 0) -> Service:
+    def is_full(self) -> bool:
+        """Whether the plan has no place left for one more."""
+        programme = self.scope.programme
+        return programme is not None and len(self.scope.services) + self._made >= programme.planned_count
+
+    def new(self, entry: Entry, number: int = 0, service_id: str = "") -> Service:
         """Make the service of a row that is none yet."""
         programme = self.scope.programme
+        self._made += 1
         if programme is not None:
             wanted = f"{programme.id[:50].rstrip('-')}-{number:03d}"
         else:
@@ -108,10 +136,10 @@ class Maker:
                 f"tthc-{code.replace('.', '-')}" if code else alias_of(entry.told.display_name) or f"row-{entry.row}"
             )
         name, count = wanted, 2
-        while self.is_taken(name):
+        while not service_id and self.is_taken(name):
             name, count = f"{wanted[:57].rstrip('-')}-{count}", count + 1
         places = (Membership(programme.id, number),) if programme else ()
-        return replace(entry.told, id=name, memberships=places, provenance=(self.cited("", entry.row),))
+        return replace(entry.told, id=service_id or name, memberships=places, provenance=(self.cited("", entry.row),))
 
     def cited(self, field: str, row: int) -> Provenance:
         """Name the list as the source of a field."""

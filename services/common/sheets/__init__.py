@@ -5,7 +5,7 @@ a hostile file ends a child process with limits, not its reader.
 """
 
 from services.common.sheets.cells import Cell, Kind, cell_name, one_line
-from services.common.sheets.columns import UNUSED, Column, Columns, ListRow, Skipped, read_list
+from services.common.sheets.columns import UNUSED, Column, Columns, ListRow, Skipped, lines_of, read_list
 from services.common.sheets.reading import MOST_BYTES, Sheet, check_size, read_sheet, unreadable
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Skipped",
     "cell_name",
     "check_size",
+    "lines_of",
     "one_line",
     "read_list",
     "read_sheet",

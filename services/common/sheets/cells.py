@@ -23,13 +23,14 @@ class Kind(StrEnum):
     NUMBER = "n"
     DATE = "d"
     FLAG = "b"
+    PARTS = "p"
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One cell. A number is written in digits, a date as 2022-10-05, a flag as TRUE or FALSE.
 
-    `merged` is the range it was merged over, "B5:B16", or empty.
+    A list or an object of JSON stays JSON. `merged` is the range it was merged over, "B5:B16", or empty.
     """
 
     text: str = ""

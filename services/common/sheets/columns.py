@@ -3,12 +3,14 @@
 Invariant: a column is used because its heading is known, or because the user said so; never by its content.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 from services.common.errors import Reason, Refusal
 from services.common.sheets.cells import Cell, Kind, one_line
@@ -19,17 +21,23 @@ _HEADER_ROWS = 40
 _SECTION = re.compile(r"[A-Z]|[IVXLC]{1,7}|[A-Z]\.[0-9]+")
 _FOOTERS = ("tong", "cong", "total", "note", "notes")
 _FOOTER_STARTS = ("tong cong", "tong so", "ghi chu", "nguoi lap", "noi nhan", "total ")
+_ID = re.compile(r"[a-z0-9-]{1,63}")
 _BULLET = re.compile(r"^[-–•+*] +")
 UNUSED = "-"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A field that a list may have: its headings, folded, the likeliest first; `exact`: kept digit by digit (a code)."""
+    """A field that a list may have: its headings, folded, the likeliest first; `exact`: kept digit by digit (a code).
+
+    `beside`: the headings mean this only where that one is there too. `sure`: whoever fills it with an id makes an entry.
+    """
 
     field: str
     headings: tuple[str, ...]
     exact: bool = False
+    beside: str = ""
+    sure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +73,22 @@ class ListRow:
 
     def text(self, field: str) -> str:
         """Give a field's text in one line."""
-        return one_line(self.cell(field).text)
+        texts = self._texts(field)
+        return one_line(self.cell(field).text if texts is None else "; ".join(texts))
 
     def lines(self, field: str) -> list[str]:
         """Give the entries of a cell that holds several, a line or a semicolon each."""
-        parts = re.split(r"[;\n\r]", self.cell(field).text)
-        return [text for part in parts if (text := _BULLET.sub("", one_line(part)))]
+        texts = self._texts(field)
+        return lines_of(self.cell(field).text) if texts is None else [*filter(None, map(one_line, texts))]
+
+    def parts(self, field: str) -> Any:
+        """Give the list or object that JSON holds here; None for any other cell."""
+        cell = self.cell(field)
+        return json.loads(cell.text) if cell.kind is Kind.PARTS else None
+
+    def _texts(self, field: str) -> list[str] | None:
+        parts = self.parts(field)
+        return parts if isinstance(parts, list) and all(isinstance(each, str) for each in parts) else None
 
     def place(self, field: str) -> str:
         """Name a field's cell; the row where the list has no such column."""
@@ -88,7 +106,7 @@ class ListRow:
                 field=place["cell"],
                 metadata={**place, "range": cell.merged},
             )
-        if cell.text and cell.kind is not Kind.TEXT:
+        if cell.text and cell.kind not in {Kind.TEXT, Kind.PARTS}:
             raise Refusal(
                 Reason.NUMBER_AS_CODE,
                 f"{cell.text} is stored as a number, so its zeros are not known; store the column as text, with each code "
@@ -96,6 +114,11 @@ class ListRow:
                 field=place["cell"],
                 metadata={**place, "value": cell.text},
             )
+
+
+def lines_of(text: str) -> list[str]:
+    """Give what a cell holds that may hold several: a line or a semicolon each."""
+    return [line for part in re.split(r"[;\n\r]", text) if (line := _BULLET.sub("", one_line(part)))]
 
 
 @contextmanager
@@ -128,7 +151,8 @@ def read_list(
         place, found = _find(opened, first, columns, needed, wanted)
         exact = [column.field for column in columns if column.exact and column.field in found.used]
         later = chain(first[place + 1 :], opened.rows)
-        yield opened, found, _entries(opened, found, needed, exact, later)
+        sure = [column.field for column in columns if column.sure and column.field in found.used]
+        yield opened, found, _entries(opened, found, needed, exact, sure, later)
 
 
 def _find(
@@ -186,6 +210,8 @@ def _read_header(
         if (field := given.get(text)) and field != UNUSED:
             used.setdefault(field, (column, texts[column]))
     for each in columns:
+        if each.beside and each.beside not in folded:
+            continue
         for heading in each.headings:
             if each.field not in used and (place := _index(folded, heading, taken)) is not None:
                 used[each.field] = (place, texts[place])
@@ -204,12 +230,13 @@ def _entries(
     columns: Columns,
     needed: Sequence[str],
     exact: Sequence[str],
+    sure: Sequence[str],
     rows: Iterator[tuple[int, tuple[Cell, ...]]],
 ) -> Iterator[ListRow | Skipped]:
     begun = False
     for number, cells in rows:
         row = ListRow(sheet, columns, number, cells)
-        if _is_entry(row, cells, columns, needed, exact, begun=begun):
+        if _is_entry(row, cells, columns, needed, exact, sure, begun=begun):
             begun = True
             yield row
         else:
@@ -222,6 +249,7 @@ def _is_entry(
     columns: Columns,
     needed: Sequence[str],
     exact: Sequence[str],
+    sure: Sequence[str],
     *,
     begun: bool,
 ) -> bool:
@@ -232,7 +260,7 @@ def _is_entry(
         return False
     if not begun and _is_numbering(filled):
         return False
-    if any(_is_code(row, field) for field in exact):
+    if any(_is_code(row, field) for field in exact) or any(_ID.fullmatch(row.text(field)) for field in sure):
         return True
     start = fold(filled[0])
     if start in _FOOTERS or start.startswith(_FOOTER_STARTS):

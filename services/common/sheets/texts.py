@@ -145,7 +145,5 @@ def _json_cell(value: Any) -> RawCell:
             return [Kind.FLAG.value, str(value).upper(), ""]
         case str():
             return value
-        case list() if all(isinstance(each, str) and not isinstance(each, _Digits) for each in value):
-            return "; ".join(value)
         case _:
-            raise ValueError("nested")
+            return [Kind.PARTS.value, json.dumps(value, ensure_ascii=False), ""]
