@@ -17,27 +17,24 @@ import random
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from enum import IntEnum
 from fractions import Fraction
 from functools import lru_cache
 from itertools import accumulate
 
-from services.common.dates import EffectiveDate, PartialDate
+from services.common.dates import PartialDate
 from services.status.domain import (
-    EVERYTHING,
+    Listed,
     Outcome,
-    Programme,
     ProgrammeVersion,
-    Reading,
-    ServiceHistory,
-    ServiceVersion,
+    Scope,
     Stage,
+    Survey,
     certain_of,
     count,
-    listed,
 )
 
 MINIMUM_DISTINCT_DATES = 6
@@ -105,26 +102,14 @@ class Forecast:
     programme: ProgrammeVersion
 
 
-def forecast(
-    programme: Programme,
-    services: Collection[ServiceHistory],
-    as_of: date,
-    known_at: datetime = EVERYTHING,
-    *,
-    needed_from: date | None = None,
-    seed: int = 227,
-) -> Forecast:
-    """Forecast the programme from what holds on `as_of`, by what was recorded up to `known_at`.
+def forecast(survey: Survey, *, needed_from: date | None = None, seed: int = 227) -> Forecast:
+    """Forecast the programme from what holds on the survey's day.
 
     What is needed per month counts from the end of `needed_from`; None: of the latest report, as of which figures are
-    where nobody asks for a day. Raises Refusal PROGRAMME_NOT_FOUND like `count`.
+    where nobody asks for a day.
     """
-    counted = count(programme, services, as_of, known_at)
-    observed: Counter[PartialDate] = Counter()
-    for history, _, _ in listed(programme, services, as_of, known_at, _is_complete):
-        when = _completion_date(history, as_of, known_at)
-        if not when.at_latest and when.date.month:
-            observed[when.date] += 1
+    counted, as_of = count(survey), survey.scope.as_of
+    observed = survey.sum(_dated_completion)
     version, planned = counted.programme, counted.programme.planned
     completed, through = counted.total.completed, counted.facts_through
     remaining = max(planned - completed, 0)
@@ -158,16 +143,14 @@ def forecast(
     )
 
 
-def _is_complete(_: ServiceHistory, __: ServiceVersion, reading: Reading) -> bool:
-    return reading.outcome is Outcome.COMPLETED
-
-
-def _completion_date(history: ServiceHistory, as_of: date, known_at: datetime) -> EffectiveDate:
+def _dated_completion(scope: Scope, one: Listed) -> Iterator[PartialDate]:
     """Give the date of the step that made the service complete; one that is switched on again was complete before."""
-    chain = history.chain_at(known_at)
-    return next(
-        link.effective for link in reversed(chain[: certain_of(chain, as_of)]) if link.step.stage is Stage.INTEGRATED
-    )
+    if one.reading.outcome is Outcome.COMPLETED:
+        chain = one.history.chain_at(scope.known_at)
+        certain = chain[: certain_of(chain, scope.as_of)]
+        when = next(link.effective for link in reversed(certain) if link.step.stage is Stage.INTEGRATED)
+        if not when.at_latest and when.date.month:
+            yield when.date
 
 
 def _state(remaining: int, days_since: int, *, enough: bool) -> ForecastState:

@@ -5,23 +5,17 @@ that left the plan or whose procedure was abolished.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from enum import IntEnum
 
 from services.common.dates import VIETNAM, EffectiveDate, PartialDate, vietnam_day
-from services.status.domain.counting import Outcome, Reading, counts_of, listed
-from services.status.domain.facts import (
-    EVERYTHING,
-    Condition,
-    Programme,
-    ProgrammeVersion,
-    ServiceVersion,
-    Stage,
-    StepKind,
-)
+from services.status.domain.counting import count
+from services.status.domain.facts import EVERYTHING, Condition, ProgrammeVersion, Stage, StepKind
 from services.status.domain.history import BEGINNING, Link, ServiceHistory, certain_of
+from services.status.domain.reading import Outcome, Reading
+from services.status.domain.survey import Listed, Scope, Survey
 
 
 class AttentionKind(IntEnum):
@@ -99,6 +93,7 @@ class _Cause:
     allowed_days: int = 0
 
 
+_NEVER = {Outcome.NOT_REPORTED, Outcome.WITHDRAWN}
 _CLEARED_BY = {Condition.BLOCKED: "unblock", Condition.SUSPENDED: "resume"}
 
 
@@ -111,40 +106,21 @@ class Standstill:
     allowed_days: int
 
 
-def attention(
-    programme: Programme,
-    services: Iterable[ServiceHistory],
-    as_of: date,
-    known_at: datetime = EVERYTHING,
-    *,
-    allowed_days: Mapping[Stage, int],
-) -> Attention:
-    """Give what wants attention on `as_of`, by what was recorded up to `known_at`.
+def attention(survey: Survey, *, allowed_days: Mapping[Stage, int]) -> Attention:
+    """Give what wants attention on the survey's day.
 
     `allowed_days` says of each stage after how many days without a certain step a service stalls. Items go by kind,
-    then longest first, then by service. Raises Refusal PROGRAMME_NOT_FOUND like `count`.
+    then longest first, then by service.
     """
-    version = programme.as_known(known_at)
-    readings: Counter[Reading] = Counter()
-    counts = dict.fromkeys(AttentionKind, 0)
-    items: list[Item] = []
-    overdue = version.target if version.target and version.target.last_day() < as_of else None
-    for history, service, reading in listed(programme, services, as_of, known_at):
-        readings[reading] += 1
-        if reading.outcome in {Outcome.NOT_REPORTED, Outcome.WITHDRAWN} or service.retired:
-            continue
-        chain = history.chain_at(known_at)
-        certain = chain[: certain_of(chain, as_of)]
-        causes = list(_causes(history, certain, reading, as_of, known_at, overdue, allowed_days))
-        for kind in {cause.kind for cause in causes}:
-            counts[kind] += 1
-        items += (_item(cause, history, service, reading, as_of, programme.id) for cause in causes)
-    items.sort(key=item_key)
-    total = counts_of(readings, version.planned - readings.total())
+    version, total = survey.programme, count(survey).total
+    overdue = version.target if version.target and version.target.last_day() < survey.scope.as_of else None
+    found = survey.sum(_Items(tuple(allowed_days.items()), overdue))
+    kinds = Counter(kind for kind, _ in {(item.kind, item.service) for item in found})
     passed = None
     if overdue and total.completed < total.planned:
         passed = TargetPassed(overdue, total.planned, total.completed, total.not_reported)
-    return Attention(tuple(items), counts, total.not_reported, passed, version)
+    counts = {kind: kinds[kind] for kind in AttentionKind}
+    return Attention(tuple(sorted(found, key=item_key)), counts, total.not_reported, passed, version)
 
 
 def item_key(item: Item) -> tuple[int, int, str, str, str]:
@@ -153,16 +129,27 @@ def item_key(item: Item) -> tuple[int, int, str, str, str]:
     return int(item.kind), since, item.service, item.check, item.portal
 
 
+@dataclass(frozen=True, slots=True)
+class _Items:
+    """Gives what wants attention of a service: `allowed_days` by stage, and a target that has passed."""
+
+    allowed_days: tuple[tuple[Stage, int], ...]
+    overdue: PartialDate | None
+
+    def __call__(self, scope: Scope, one: Listed) -> Iterator[Item]:
+        """Give the items of one service."""
+        if one.reading.outcome not in _NEVER and not one.version.retired:
+            for cause in _causes(scope, one, self.overdue, dict(self.allowed_days)):
+                yield _item(cause, scope, one)
+
+
 def _causes(
-    history: ServiceHistory,
-    certain: tuple[Link, ...],
-    reading: Reading,
-    as_of: date,
-    known_at: datetime,
-    overdue: PartialDate | None,
-    allowed_days: Mapping[Stage, int],
+    scope: Scope, one: Listed, overdue: PartialDate | None, allowed_days: Mapping[Stage, int]
 ) -> Iterator[_Cause]:
+    history, reading, as_of, known_at = one.history, one.reading, scope.as_of, scope.known_at
     service = history.id
+    chain = history.chain_at(known_at)
+    certain = chain[: certain_of(chain, as_of)]
     if reading.condition in {Condition.BLOCKED, Condition.SUSPENDED}:
         step = next(link for link in reversed(certain) if link.step.condition)
         kind, verb = AttentionKind[reading.condition.name], _CLEARED_BY[reading.condition]
@@ -233,22 +220,20 @@ def _days(since: EffectiveDate, day: date) -> int:
     return max((day - since.date.last_day()).days, 0)
 
 
-def _item(
-    cause: _Cause, history: ServiceHistory, service: ServiceVersion, reading: Reading, as_of: date, programme_id: str
-) -> Item:
+def _item(cause: _Cause, scope: Scope, one: Listed) -> Item:
     return Item(
         kind=cause.kind,
-        service=history.id,
-        alias=service.alias,
-        display_name=service.display_name,
-        plan_number=dict(service.memberships)[programme_id],
-        stage=reading.stage,
-        condition=reading.condition,
+        service=one.history.id,
+        alias=one.version.alias,
+        display_name=one.version.display_name,
+        plan_number=dict(one.version.memberships)[scope.programme_id],
+        stage=one.reading.stage,
+        condition=one.reading.condition,
         since=cause.since,
-        days=_days(cause.since, as_of),
+        days=_days(cause.since, scope.as_of),
         reason=cause.reason,
         actor=cause.actor,
-        agency=service.agency_on(as_of),
+        agency=one.version.agency_on(scope.as_of),
         check=cause.check,
         portal=cause.portal,
         detail=cause.detail,
