@@ -4,11 +4,13 @@ Invariant: an item follows from a report. A service of which nothing but its sel
 that left the plan or whose procedure was abolished.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from enum import IntEnum
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
 
 from services.common.dates import VIETNAM, EffectiveDate, PartialDate, vietnam_day
 from services.status.domain.counting import count
@@ -30,8 +32,7 @@ class AttentionKind(IntEnum):
     STALLED = 7
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One service and one reason.
 
     `days` are whole ones from the last day of `since` to the day asked about; `actor` is empty for what follows from
@@ -78,8 +79,7 @@ class Attention:
     programme: ProgrammeVersion
 
 
-@dataclass(frozen=True, slots=True)
-class _Cause:
+class _Cause(NamedTuple):
     """Why, apart from which service."""
 
     kind: AttentionKind
@@ -114,16 +114,19 @@ def attention(survey: Survey, *, allowed_days: Mapping[Stage, int]) -> Attention
     """
     version, total = survey.programme, count(survey).total
     overdue = version.target if version.target and version.target.last_day() < survey.scope.as_of else None
-    found = survey.sum(_Items(tuple(allowed_days.items()), overdue))
-    kinds = Counter(kind for kind, _ in {(item.kind, item.service) for item in found})
+    items = tuple(item for _, item in survey.listed(_Items(tuple(allowed_days.items()), overdue)))
+    by_kind = groupby(items, key=attrgetter("kind"))
+    counts = dict.fromkeys(AttentionKind, 0) | {kind: len({item.service for item in found}) for kind, found in by_kind}
     passed = None
     if overdue and total.completed < total.planned:
         passed = TargetPassed(overdue, total.planned, total.completed, total.not_reported)
-    counts = {kind: kinds[kind] for kind in AttentionKind}
-    return Attention(tuple(sorted(found, key=item_key)), counts, total.not_reported, passed, version)
+    return Attention(items, counts, total.not_reported, passed, version)
 
 
-def item_key(item: Item) -> tuple[int, int, str, str, str]:
+ItemKey = tuple[int, int, str, str, str]
+
+
+def item_key(item: Item) -> ItemKey:
     """Give the place of an item among all: no two are equal, and no day that passes changes it."""
     since = item.since.date.last_day().toordinal() if item.since else 0
     return int(item.kind), since, item.service, item.check, item.portal
@@ -136,11 +139,12 @@ class _Items:
     allowed_days: tuple[tuple[Stage, int], ...]
     overdue: PartialDate | None
 
-    def __call__(self, scope: Scope, one: Listed) -> Iterator[Item]:
-        """Give the items of one service."""
+    def __call__(self, scope: Scope, one: Listed) -> Iterator[tuple[ItemKey, Item]]:
+        """Give the items of one service, each behind its place."""
         if one.reading.outcome not in _NEVER and not one.version.retired:
             for cause in _causes(scope, one, self.overdue, dict(self.allowed_days)):
-                yield _item(cause, scope, one)
+                item = _item(cause, scope, one)
+                yield item_key(item), item
 
 
 def _causes(

@@ -70,7 +70,10 @@ class ReadModel:
         asked = programme_id, as_of, known_at
         survey = self._surveys.get(asked)
         if survey is None:
-            earlier = self._earlier.get(asked)
+            # One of another day spares less, and still the order and the folded texts.
+            others = [*self._earlier.copy().items(), *self._surveys.copy().items()]
+            kin = (one for (of, _, known), one in reversed(others) if (of, known) == (programme_id, known_at))
+            earlier = self._earlier.get(asked) or next(kin, None)
             survey = Survey.of(self.programme(programme_id), self.services.values(), as_of, known_at, earlier)
             _keep(self._surveys, {asked: survey})
             self._earlier.pop(asked, None)

@@ -103,6 +103,9 @@ class Pages:
             lstrip_blocks=True,
         )
         self.environment.globals["asset"] = self.assets.address
+        # Nobody's first page is to wait for it.
+        for name in self.environment.list_templates(extensions=["html"]):
+            self.environment.get_template(name)
 
     def endpoint(self, template: str, show: Show) -> Callable[[Request], Awaitable[Response]]:
         """Give the endpoint of a page."""

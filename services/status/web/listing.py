@@ -10,7 +10,17 @@ from typing import Any
 from services.common.dates import EffectiveDate
 from services.common.errors import Reason, Refusal
 from services.common.text import fold, has_words, search_words, sort_key
-from services.status.domain import Condition, Listed, Outcome, Scope, Stage, Survey, certain_of, readings
+from services.status.domain import (
+    Condition,
+    Listed,
+    Outcome,
+    Scope,
+    ServiceVersion,
+    Stage,
+    Survey,
+    certain_of,
+    readings,
+)
 
 PAGE_ROWS = 50
 NOT_KNOWN = "-"
@@ -54,10 +64,9 @@ def found(survey: Survey, wanted: Wanted) -> Sequence[int]:
         case "stage":
             return sorted(places, key=lambda place: int(survey[place].reading.stage), reverse=wanted.down)
         case "date":
-            days = survey.column(_since_day)
-            dated = [place for place in places if days[place]]
-            dated.sort(key=days.__getitem__, reverse=wanted.down)
-            return dated + [place for place in places if not days[place]]
+            dates = {place: when.date.last_day() for place in places if (when := since(survey.scope, survey[place]))}
+            dated = sorted(dates, key=dates.__getitem__, reverse=wanted.down)
+            return dated + [place for place in places if place not in dates]
         case _:
             return places[::-1] if wanted.down else places
 
@@ -97,11 +106,6 @@ def since(scope: Scope, one: Listed) -> EffectiveDate | None:
     return chain[certain - 1].effective if certain else None
 
 
-def plan_number(scope: Scope, one: Listed) -> int:
-    """Give the number of the service in the plan; 0 where it has none."""
-    return dict(one.version.memberships)[scope.programme_id]
-
-
 def live_on_ministry_portal(survey: Survey) -> int:
     """Count the services that are surely on the Ministry portal on the day: the complete ones are among them."""
     off = {Condition.SUSPENDED, Condition.WITHDRAWN}
@@ -112,27 +116,26 @@ def live_on_ministry_portal(survey: Survey) -> int:
     )
 
 
-def in_plan(scope: Scope, one: Listed) -> tuple[bool, int, str]:
+def plan_number(programme_id: str, _: str, version: ServiceVersion) -> int:
+    """Give the number of the service in the plan; 0 where it has none."""
+    return dict(version.memberships)[programme_id]
+
+
+def in_plan(programme_id: str, service_id: str, version: ServiceVersion) -> tuple[bool, int, str]:
     """Give the place of a service in the plan's order: those without a number come last."""
-    number = plan_number(scope, one)
-    return not number, number, one.history.id
+    number = plan_number(programme_id, service_id, version)
+    return not number, number, service_id
 
 
-def _name(_: Scope, one: Listed) -> tuple[bool, str, str]:
-    name = one.version.display_name
-    return not name, sort_key(name), one.history.id
+def _name(_: str, service_id: str, version: ServiceVersion) -> tuple[bool, str, str]:
+    return not version.display_name, sort_key(version.display_name), service_id
 
 
-def _folded(scope: Scope, one: Listed) -> str:
+def _folded(programme_id: str, service_id: str, version: ServiceVersion) -> str:
     """Give what a search looks through."""
-    version, number = one.version, str(plan_number(scope, one) or "")
+    number = str(plan_number(programme_id, service_id, version) or "")
     names = (version.display_name, version.english_gloss, version.field, version.alias)
-    return fold(" ".join((one.history.id, *names, number, *(code for code, _, _ in version.codes))))
-
-
-def _since_day(scope: Scope, one: Listed) -> int:
-    when = since(scope, one)
-    return when.date.last_day().toordinal() if when else 0
+    return fold(" ".join((service_id, *names, number, *(code for code, _, _ in version.codes))))
 
 
 def _value(text: str) -> str:

@@ -107,7 +107,11 @@ def _view(desk: Desk, state: State, ask: Asked, words: Words, wanted: Wanted, nu
 
 
 def _line(scope: Scope, one: Listed, words: Words) -> Line:
-    version, reading, number = one.version, one.reading, listing.plan_number(scope, one)
+    version, reading, number = (
+        one.version,
+        one.reading,
+        listing.plan_number(scope.programme_id, one.history.id, one.version),
+    )
     return Line(
         one.history.id,
         str(number) if number else NOTHING,
