@@ -15,6 +15,7 @@ import httpx
 import structlog
 
 from services.common.dates import EffectiveDate, PartialDate
+from services.common.durations import RequestDurations
 from services.common.journal import Head
 from services.common.snapshot import Live, Reached
 from services.status.config import StatusSettings
@@ -71,7 +72,7 @@ async def main(services: int) -> None:
         allowed_days=StatusSettings().allowed_days,
         reports=Reports(),
     )
-    transport = httpx.ASGITransport(build_app(desk))
+    transport = httpx.ASGITransport(build_app(desk, RequestDurations()))
     async with httpx.AsyncClient(transport=transport, base_url="http://pages") as client:
 
         async def ask(path: str) -> Times:
