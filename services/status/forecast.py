@@ -5,7 +5,7 @@ Invariant: the same facts give the same forecast, and where too little was obser
 How it is made. Observed are the services complete on the day asked about whose completion has a date of its own: the
 step that last reached INTEGRATED, on a day or in a month, after corrections; "at the latest" and a whole year say nothing
 of pace. They are counted week by week, counted back from the last day of `facts_through`, from the week of the first
-such date on, weeks without any included; those of one month are spread evenly over its days. Then 10,000 runs go on from
+such date on, weeks without any included; those of one month are spread evenly over its days. Then 4,000 runs go on from
 there: each draws weeks from the observed ones, with replacement, until what remains is complete, for ten years at most.
 In so many of 100 runs the plan is complete by a finish date; the share of runs in time is the chance to meet the target.
 It supposes that the coming weeks are like those observed, and knows nothing of what could make them differ.
@@ -43,7 +43,8 @@ MINIMUM_WEEKS = 8
 """Reports come by the month: two months are the least in which a pace can show, rather than how often one reports."""
 OLDEST_DAYS = 13 * 7
 """A quarter without any report: the pace observed before says nothing of the one today."""
-RUNS = 10_000
+RUNS = 4_000
+"""Other draws move a date by a week at most, rarely by two; more runs would be waited for by whoever looks first."""
 MOST_WEEKS = 520
 PERCENTS = (50, 85, 95)
 _MOST_POINTS = 200
@@ -201,7 +202,7 @@ class Runs:
 
 @lru_cache(maxsize=32)
 def simulate(weeks: Sequence[int], remaining: int, seed: int) -> Runs:
-    """Draw weeks with replacement until `remaining` are added, 10,000 times; `weeks` hold at least one that adds some.
+    """Draw weeks with replacement until `remaining` are added, 4,000 times; `weeks` hold at least one that adds some.
 
     Every run has its draws whatever the weeks hold, so that more in a week never makes any run later.
     """
