@@ -24,7 +24,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, start_http_se
 from prometheus_client import Metric as Family
 
 from services.common.config import SERVICES
-from services.common.durations import CallDurations
+from services.common.durations import CallDurations, RequestDurations
 from services.common.telemetry import within
 
 _EXPORT_SECONDS = 2
@@ -65,6 +65,14 @@ CALL_DURATION = Metric(
     "s",
     "How long calls took; `error.type` is set where the fault was ours. A watch's call lasts as long as the watch.",
     ("rpc.system.name", "rpc.method", "rpc.response.status_code", "error.type"),
+)
+REQUEST_DURATION = Metric(
+    "http.server.request.duration",
+    "histogram",
+    "s",
+    "How long pages took; `http.route` is absent for an address that is none. A stream's request lasts as long as the stream.",
+    ("http.request.method", "url.scheme", "http.route", "http.response.status_code", "error.type"),
+    ("status",),
 )
 JOURNAL_HEAD = Metric(
     "tiendo.journal.head_sequence", "gauge", "{row}", "Number of the newest journal row that is shown.", ("journal",)
@@ -149,7 +157,7 @@ POOL_MAX = Metric(
 )
 
 METRICS = (
-    *(CALL_DURATION, JOURNAL_HEAD, WRITER_WAITING),
+    *(CALL_DURATION, REQUEST_DURATION, JOURNAL_HEAD, WRITER_WAITING),
     *(RELAY_UNPUBLISHED, RELAY_PUBLISHED, RELAY_STATE, RELAY_SUCCESS_AGE),
     *(FEED_LAG_ROWS, FEED_LAG, FEED_HEARD_AGE, FEED_STATE, DEAD_LETTERS),
     *(ACTIVE, BROKER_CONNECTED, LOOP_LAG, POOL_COUNT, POOL_MAX),
@@ -172,15 +180,17 @@ class _Registry(CollectorRegistry):
 
 
 class _WithCalls(MetricReader):
-    """Adds the histogram of calls, which the SDK cannot be asked to read, to what a reader gets."""
+    """Adds the histograms of calls and requests, which the SDK cannot be asked to read, to what a reader gets."""
 
     calls: CallDurations
+    requests: RequestDurations
 
     def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> None:
         resource = metrics_data.resource_metrics[0]
         scope = resource.scope_metrics[0]
-        read = ReadMetric(CALL_DURATION.name, CALL_DURATION.description, CALL_DURATION.unit, self.calls.histogram())
-        scope = replace(scope, metrics=[*scope.metrics, read])
+        read = ((CALL_DURATION, self.calls.histogram()), (REQUEST_DURATION, self.requests.histogram()))
+        counted = [ReadMetric(it.name, it.description, it.unit, found) for it, found in read if found.data_points]
+        scope = replace(scope, metrics=[*scope.metrics, *counted])
         resource = replace(resource, scope_metrics=[scope, *resource.scope_metrics[1:]])
         together = replace(metrics_data, resource_metrics=[resource, *metrics_data.resource_metrics[1:]])
         super()._receive_metrics(together, timeout_millis, **kwargs)  # type: ignore[safe-super]
@@ -199,7 +209,7 @@ class Metrics:
 
     def __init__(self, resource: Resource, *, endpoint: str = "", scraped: bool = False) -> None:
         """`endpoint` is an OTLP collector; `scraped` says that `listen` will be called."""
-        self.calls = CallDurations()
+        self.calls, self.requests = CallDurations(), RequestDurations()
         self._registry = _Registry()
         self._page: WSGIServer | None = None
         readers: list[_WithCalls] = []
@@ -216,7 +226,7 @@ class Metrics:
             insecure = endpoint.startswith("http://")
             readers.append(_Sender(OTLPMetricExporter(endpoint=endpoint, insecure=insecure, timeout=_EXPORT_SECONDS)))
         for reader in readers:
-            reader.calls = self.calls
+            reader.calls, reader.requests = self.calls, self.requests
         self._provider = MeterProvider(readers, resource, shutdown_on_exit=False) if readers else None
 
     def observe(self, metric: Metric, read: Read) -> None:

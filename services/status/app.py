@@ -95,7 +95,8 @@ def website(
         reports=rpc.desk,
         easel=easel,
     )
-    return web.Website(web.build_app(desk), shared.host, own.web_port, reuse_port=shared.reuse_port)
+    app = web.build_app(desk, runtime.metrics.requests)
+    return web.Website(app, shared.host, own.web_port, reuse_port=shared.reuse_port)
 
 
 async def serve(shared: Settings, own: StatusSettings, stopping: asyncio.Event) -> None:

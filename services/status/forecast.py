@@ -5,7 +5,7 @@ Invariant: the same facts give the same forecast, and where too little was obser
 How it is made. Observed are the services complete on the day asked about whose completion has a date of its own: the
 step that last reached INTEGRATED, on a day or in a month, after corrections; "at the latest" and a whole year say nothing
 of pace. They are counted week by week, counted back from the last day of `facts_through`, from the week of the first
-such date on, weeks without any included; those of one month are spread evenly over its days. Then 10,000 runs go on from
+such date on, weeks without any included; those of one month are spread evenly over its days. Then 4,000 runs go on from
 there: each draws weeks from the observed ones, with replacement, until what remains is complete, for ten years at most.
 In so many of 100 runs the plan is complete by a finish date; the share of runs in time is the chance to meet the target.
 It supposes that the coming weeks are like those observed, and knows nothing of what could make them differ.
@@ -17,27 +17,24 @@ import random
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from enum import IntEnum
 from fractions import Fraction
 from functools import lru_cache
 from itertools import accumulate
 
-from services.common.dates import EffectiveDate, PartialDate
+from services.common.dates import PartialDate
 from services.status.domain import (
-    EVERYTHING,
+    Listed,
     Outcome,
-    Programme,
     ProgrammeVersion,
-    Reading,
-    ServiceHistory,
-    ServiceVersion,
+    Scope,
     Stage,
+    Survey,
     certain_of,
     count,
-    listed,
 )
 
 MINIMUM_DISTINCT_DATES = 6
@@ -46,7 +43,8 @@ MINIMUM_WEEKS = 8
 """Reports come by the month: two months are the least in which a pace can show, rather than how often one reports."""
 OLDEST_DAYS = 13 * 7
 """A quarter without any report: the pace observed before says nothing of the one today."""
-RUNS = 10_000
+RUNS = 4_000
+"""Other draws move a date by a week at most, rarely by two; more runs would be waited for by whoever looks first."""
 MOST_WEEKS = 520
 PERCENTS = (50, 85, 95)
 _MOST_POINTS = 200
@@ -105,26 +103,14 @@ class Forecast:
     programme: ProgrammeVersion
 
 
-def forecast(
-    programme: Programme,
-    services: Collection[ServiceHistory],
-    as_of: date,
-    known_at: datetime = EVERYTHING,
-    *,
-    needed_from: date | None = None,
-    seed: int = 227,
-) -> Forecast:
-    """Forecast the programme from what holds on `as_of`, by what was recorded up to `known_at`.
+def forecast(survey: Survey, *, needed_from: date | None = None, seed: int = 227) -> Forecast:
+    """Forecast the programme from what holds on the survey's day.
 
     What is needed per month counts from the end of `needed_from`; None: of the latest report, as of which figures are
-    where nobody asks for a day. Raises Refusal PROGRAMME_NOT_FOUND like `count`.
+    where nobody asks for a day.
     """
-    counted = count(programme, services, as_of, known_at)
-    observed: Counter[PartialDate] = Counter()
-    for history, _, _ in listed(programme, services, as_of, known_at, _is_complete):
-        when = _completion_date(history, as_of, known_at)
-        if not when.at_latest and when.date.month:
-            observed[when.date] += 1
+    counted, as_of = count(survey), survey.scope.as_of
+    observed = survey.sum(_dated_completion)
     version, planned = counted.programme, counted.programme.planned
     completed, through = counted.total.completed, counted.facts_through
     remaining = max(planned - completed, 0)
@@ -158,16 +144,14 @@ def forecast(
     )
 
 
-def _is_complete(_: ServiceHistory, __: ServiceVersion, reading: Reading) -> bool:
-    return reading.outcome is Outcome.COMPLETED
-
-
-def _completion_date(history: ServiceHistory, as_of: date, known_at: datetime) -> EffectiveDate:
+def _dated_completion(scope: Scope, one: Listed) -> Iterator[PartialDate]:
     """Give the date of the step that made the service complete; one that is switched on again was complete before."""
-    chain = history.chain_at(known_at)
-    return next(
-        link.effective for link in reversed(chain[: certain_of(chain, as_of)]) if link.step.stage is Stage.INTEGRATED
-    )
+    if one.reading.outcome is Outcome.COMPLETED:
+        chain = one.history.chain_at(scope.known_at)
+        certain = chain[: certain_of(chain, scope.as_of)]
+        when = next(link.effective for link in reversed(certain) if link.step.stage is Stage.INTEGRATED)
+        if not when.at_latest and when.date.month:
+            yield when.date
 
 
 def _state(remaining: int, days_since: int, *, enough: bool) -> ForecastState:
@@ -218,7 +202,7 @@ class Runs:
 
 @lru_cache(maxsize=32)
 def simulate(weeks: Sequence[int], remaining: int, seed: int) -> Runs:
-    """Draw weeks with replacement until `remaining` are added, 10,000 times; `weeks` hold at least one that adds some.
+    """Draw weeks with replacement until `remaining` are added, 4,000 times; `weeks` hold at least one that adds some.
 
     Every run has its draws whatever the weeks hold, so that more in a week never makes any run later.
     """

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from services.common.durations import BOUNDARIES_SECONDS, FAULTS, CallDurations
+from services.common.durations import BOUNDARIES_SECONDS, FAULTS, CallDurations, RequestDurations
 
 GET = "tiendo.catalog.v1.CatalogService/GetService"
 
@@ -45,6 +45,26 @@ def test_outcomes_are_apart_and_only_faults_are_errors() -> None:
         (of(GET, "UNAVAILABLE", "DATABASE_UNAVAILABLE"), 1),
         (of(GET, "UNAVAILABLE", "NOT_CAUGHT_UP"), 1),
         (of("other", "CANCELLED"), 1),
+    ]
+
+
+def test_requests_are_counted_by_route_and_code_and_by_nothing_a_client_makes_up() -> None:
+    """A method that is none and an address that is none have one label each, whatever they are; a fault is an error."""
+    requests = RequestDurations()
+    for method, route, code in (("GET", "/services/{service_id}", 200), ("BREW", "", 404), ("STEEP", "", 404)):
+        requests.record(method, route, code, 0.001)
+    requests.record("GET", "/", 503, 0.001)
+    found = [(dict(point.attributes or {}), point.count) for point in requests.histogram().data_points]
+
+    def of(method: str, code: int, **others: str) -> dict[str, str | int]:
+        attributes: dict[str, str | int] = {"http.request.method": method, "url.scheme": "http"}
+        attributes["http.response.status_code"] = code
+        return attributes | {name.replace("_", "."): value for name, value in others.items()}
+
+    assert found == [
+        (of("GET", 200, http_route="/services/{service_id}"), 1),
+        (of("_OTHER", 404), 2),
+        (of("GET", 503, http_route="/", error_type="503"), 1),
     ]
 
 

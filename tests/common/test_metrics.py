@@ -38,7 +38,7 @@ def page() -> Iterator[tuple[Metrics, int]]:
 def test_metrics_are_named_by_the_conventions(metric: Metric) -> None:
     """Names are lower-case words in namespaces, no name is a namespace of another, and every metric is of a service."""
     assert all(part.replace("_", "").isalpha() and part.islower() for part in metric.name.split("."))
-    assert metric.name.startswith(("tiendo.", "rpc.", "db."))
+    assert metric.name.startswith(("tiendo.", "rpc.", "http.", "db."))
     assert not [other.name for other in EVERY if other.name.startswith(f"{metric.name}.")]
     assert set(metric.services) <= set(SERVICES)
     assert metric.services

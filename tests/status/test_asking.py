@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from services.common.dates import PartialDate
 from services.common.errors import Reason, Refusal
 from services.common.journal import Head
-from services.status.domain import EVERYTHING, GroupBy, Outcome, Programme, ServiceHistory, Stage, StepKind, count, read
+from services.status.domain import GroupBy, Outcome, Programme, ServiceHistory, Stage, StepKind
 from services.status.projection import ReadModel
 from services.status.storage import State
-from services.status.usecases import Question, completion, latest_report_day, parse_filter
+from services.status.usecases import Question, completion, latest_report_day, parse_filter, surveyed
 from tests.support.status_facts import (
     PLAN,
     SEEDED,
@@ -27,6 +27,7 @@ from tests.support.status_facts import (
     stage_step,
 )
 from tests.support.status_histories import PLACES, days, plans, programmes
+from tests.support.surveys import count
 
 
 def state_of(services: Sequence[ServiceHistory], programme: Programme | None = None) -> State:
@@ -76,10 +77,9 @@ NAMED = [
 def test_a_filter_counts_what_it_lets_through(text: str, numbers: list[int]) -> None:
     """What is planned is then what is let through; places that no service fills are not."""
     day = date(2022, 12, 31)
-    wanted = parse_filter(text, day)
-    readings = [(history, history.versions[-1], read(history, day, EVERYTHING, None)) for history in NAMED]
-    found = [one[0].id for one in readings if wanted is None or wanted(*one)]
-    answer = completion(state_of(NAMED), Question(PLAN, PartialDate(2022), filter=text, by=GroupBy.FIELD), TODAY)
+    state = state_of(NAMED)
+    found = [one.history.id for one in surveyed(state, PLAN, day, filter=text)]
+    answer = completion(state, Question(PLAN, PartialDate(2022), filter=text, by=GroupBy.FIELD), TODAY)
 
     assert found == [f"bca-{number:03}" for number in numbers]
     assert (answer.total.listed, answer.total.planned) == (len(numbers), len(numbers) if text else 227)

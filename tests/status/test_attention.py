@@ -23,10 +23,7 @@ from services.status.domain import (
     Stage,
     StepKind,
     TargetPassed,
-    attention,
-    count,
     item_key,
-    listed,
 )
 from tests.support.status_facts import (
     TODAY,
@@ -43,6 +40,7 @@ from tests.support.status_facts import (
     stage_step,
 )
 from tests.support.status_histories import days, instants, plans, programmes
+from tests.support.surveys import attention, count, outcomes_of
 
 ALLOWED = dict.fromkeys(Stage, 60)
 DAY = date(2022, 10, 31)
@@ -216,7 +214,7 @@ def test_items_are_reported_services_in_order(
 ) -> None:
     """No item is of a service not reported or withdrawn; counts are services; by kind, then longest, then by service."""
     found = attention(programme, services, as_of, known_at, allowed_days=dict.fromkeys(Stage, 10))
-    outcomes = {history.id: reading.outcome for history, _, reading in listed(programme, services, as_of, known_at)}
+    outcomes = dict(outcomes_of(programme, services, as_of, known_at))
 
     assert found.not_reported == count(programme, services, as_of, known_at).total.not_reported
     assert not {outcomes[item.service] for item in found.items} & {Outcome.NOT_REPORTED, Outcome.WITHDRAWN}

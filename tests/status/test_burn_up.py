@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from services.common.dates import PartialDate
 from services.common.errors import Reason, Refusal
-from services.status.domain import EVERYTHING, Interval, Point, Programme, ServiceHistory, Stage, burn_up, count
+from services.status.domain import EVERYTHING, Interval, Point, Programme, ServiceHistory, Stage
 from tests.support.status_facts import TODAY, at, by, member, on, plan, seed, stage_step
 from tests.support.status_histories import days, instants, plans, programmes
+from tests.support.surveys import burn_up, count
 
 
 def test_the_seed_by_month_is_uncertain_until_september_and_stops_there() -> None:

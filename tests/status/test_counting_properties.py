@@ -19,8 +19,6 @@ from services.status.domain import (
     ServiceHistory,
     Stage,
     Step,
-    count,
-    count_groups,
 )
 from tests.support.status_facts import PLAN, programme_version
 from tests.support.status_histories import (
@@ -31,6 +29,7 @@ from tests.support.status_histories import (
     plans,
     programmes,
 )
+from tests.support.surveys import count, count_groups
 
 
 def claims(history: ServiceHistory, known_at: datetime, start: date) -> list[tuple[Step, EffectiveDate, date, date]]:

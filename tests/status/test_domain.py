@@ -18,7 +18,6 @@ from services.status.domain import (
     ServiceHistory,
     Stage,
     StepKind,
-    count,
     read,
     standing,
 )
@@ -43,6 +42,7 @@ from tests.support.status_facts import (
     service_version,
     stage_step,
 )
+from tests.support.surveys import count
 from tiendo.integration.v1 import integration_pb2, transition_pb2
 from tiendo.status.v1 import completion_pb2, events_pb2
 

@@ -8,7 +8,6 @@ from services.status.domain import (
     GroupBy,
     ServiceHistory,
     Stage,
-    count_groups,
 )
 from tests.support.status_facts import (
     BY_SEPTEMBER,
@@ -18,6 +17,7 @@ from tests.support.status_facts import (
     service_version,
     stage_step,
 )
+from tests.support.surveys import count_groups
 
 TODAY = date(2024, 6, 20)
 

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from services.status.domain import EVERYTHING, CheckReport, Condition, Outcome, Stage, StepKind, count, read
+from services.status.domain import EVERYTHING, CheckReport, Condition, Outcome, Stage, StepKind, read
 from tests.support.status_facts import (
     START,
     TODAY,
@@ -18,6 +18,7 @@ from tests.support.status_facts import (
     seed,
     stage_step,
 )
+from tests.support.surveys import count
 
 
 def test_a_possible_suspension_makes_a_completed_service_uncertain() -> None:

@@ -14,7 +14,6 @@ from services.status.forecast import (
     MOST_WEEKS,
     RUNS,
     ForecastState,
-    forecast,
     needed_per_month,
     simulate,
     weekly,
@@ -31,6 +30,7 @@ from tests.support.status_facts import (
     seed,
     stage_step,
 )
+from tests.support.surveys import forecast
 
 END = date(2022, 9, 30)
 paces = st.lists(st.integers(0, 6), min_size=8, max_size=40).filter(any).map(tuple)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from itertools import count as numbers
 
-from services.status.domain import CheckReport, Entry, EventKind, Stage, StepKind, count
+from services.status.domain import CheckReport, Entry, EventKind, Stage, StepKind
 from services.status.projection import (
     CheckReported,
     CompletionSummary,
@@ -44,6 +44,7 @@ from tests.support.status_folding import (
     step_by_step,
     told,
 )
+from tests.support.surveys import count
 
 
 def test_the_seed_folds_to_eleven_of_227() -> None:

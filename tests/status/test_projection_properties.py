@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.status.domain import (
-    count,
     standing,
 )
 from services.status.projection import (
@@ -20,6 +19,7 @@ from services.status.projection import (
 )
 from tests.support.status_facts import PLAN
 from tests.support.status_histories import days, journals
+from tests.support.surveys import count
 
 
 @given(journals(), st.lists(st.integers(0, 25)), days)

@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from services.common.metrics import REQUEST_DURATION
 from services.common.ports import PortTakenError
 from services.status.app import serve
 from services.status.config import StatusSettings
 from tests.support.pages import Site, rows_of, running_site, text_of
 from tests.support.peers import blocked, integrated, service_named
+from tests.support.scrape import page_of
 from tests.support.stack import free_port
 from tests.support.status_service import running_status
 from tiendo.common.v1 import date_pb2
@@ -293,3 +295,19 @@ async def test_the_overview_leads_to_its_files(site: Site, suffix: str, kind: st
     assert f"bca-2022-2022-08.{suffix}" in answer.headers["content-disposition"]
     assert answer.content.startswith(begins)
     await site.get(f"/report.{suffix}?as_of=x", 400)
+
+
+async def test_requests_are_measured_by_route_and_code(site: Site) -> None:
+    """A scrape tells pages apart by their routes and codes; an address that is none has no route, whatever it is."""
+    name = "http_server_request_duration_seconds"
+    for path, code in (("/services/bca-003", 200), ("/services/bca-999", 404), ("/nowhere", 404), ("/nor-here", 404)):
+        await site.get(path, code)
+    assert site.service.own.metrics_port
+    page = await page_of(site.service.own.metrics_port)
+    route = {"http_route": "/services/{service_id}", "http_request_method": "GET", "url_scheme": "http"}
+
+    assert page.value(f"{name}_count", http_response_status_code="200", **route) >= 1
+    assert page.value(f"{name}_count", http_response_status_code="404", **route) >= 1
+    assert not [each for each in page.families[name].samples if "nowhere" in str(each.labels)]
+    assert page.families[name].documentation == REQUEST_DURATION.description
+    assert page.labels(name) - {"le", "service_name"} <= set(REQUEST_DURATION.prometheus_labels)

@@ -4,24 +4,20 @@ Invariant: an item follows from a report. A service of which nothing but its sel
 that left the plan or whose procedure was abolished.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from enum import IntEnum
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
 
 from services.common.dates import VIETNAM, EffectiveDate, PartialDate, vietnam_day
-from services.status.domain.counting import Outcome, Reading, counts_of, listed
-from services.status.domain.facts import (
-    EVERYTHING,
-    Condition,
-    Programme,
-    ProgrammeVersion,
-    ServiceVersion,
-    Stage,
-    StepKind,
-)
+from services.status.domain.counting import count
+from services.status.domain.facts import EVERYTHING, Condition, ProgrammeVersion, Stage, StepKind
 from services.status.domain.history import BEGINNING, Link, ServiceHistory, certain_of
+from services.status.domain.reading import Outcome, Reading
+from services.status.domain.survey import Listed, Scope, Survey
 
 
 class AttentionKind(IntEnum):
@@ -36,8 +32,7 @@ class AttentionKind(IntEnum):
     STALLED = 7
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One service and one reason.
 
     `days` are whole ones from the last day of `since` to the day asked about; `actor` is empty for what follows from
@@ -84,8 +79,7 @@ class Attention:
     programme: ProgrammeVersion
 
 
-@dataclass(frozen=True, slots=True)
-class _Cause:
+class _Cause(NamedTuple):
     """Why, apart from which service."""
 
     kind: AttentionKind
@@ -99,6 +93,7 @@ class _Cause:
     allowed_days: int = 0
 
 
+_NEVER = {Outcome.NOT_REPORTED, Outcome.WITHDRAWN}
 _CLEARED_BY = {Condition.BLOCKED: "unblock", Condition.SUSPENDED: "resume"}
 
 
@@ -111,58 +106,54 @@ class Standstill:
     allowed_days: int
 
 
-def attention(
-    programme: Programme,
-    services: Iterable[ServiceHistory],
-    as_of: date,
-    known_at: datetime = EVERYTHING,
-    *,
-    allowed_days: Mapping[Stage, int],
-) -> Attention:
-    """Give what wants attention on `as_of`, by what was recorded up to `known_at`.
+def attention(survey: Survey, *, allowed_days: Mapping[Stage, int]) -> Attention:
+    """Give what wants attention on the survey's day.
 
     `allowed_days` says of each stage after how many days without a certain step a service stalls. Items go by kind,
-    then longest first, then by service. Raises Refusal PROGRAMME_NOT_FOUND like `count`.
+    then longest first, then by service.
     """
-    version = programme.as_known(known_at)
-    readings: Counter[Reading] = Counter()
-    counts = dict.fromkeys(AttentionKind, 0)
-    items: list[Item] = []
-    overdue = version.target if version.target and version.target.last_day() < as_of else None
-    for history, service, reading in listed(programme, services, as_of, known_at):
-        readings[reading] += 1
-        if reading.outcome in {Outcome.NOT_REPORTED, Outcome.WITHDRAWN} or service.retired:
-            continue
-        chain = history.chain_at(known_at)
-        certain = chain[: certain_of(chain, as_of)]
-        causes = list(_causes(history, certain, reading, as_of, known_at, overdue, allowed_days))
-        for kind in {cause.kind for cause in causes}:
-            counts[kind] += 1
-        items += (_item(cause, history, service, reading, as_of, programme.id) for cause in causes)
-    items.sort(key=item_key)
-    total = counts_of(readings, version.planned - readings.total())
+    version, total = survey.programme, count(survey).total
+    overdue = version.target if version.target and version.target.last_day() < survey.scope.as_of else None
+    items = tuple(item for _, item in survey.listed(_Items(tuple(allowed_days.items()), overdue)))
+    by_kind = groupby(items, key=attrgetter("kind"))
+    counts = dict.fromkeys(AttentionKind, 0) | {kind: len({item.service for item in found}) for kind, found in by_kind}
     passed = None
     if overdue and total.completed < total.planned:
         passed = TargetPassed(overdue, total.planned, total.completed, total.not_reported)
-    return Attention(tuple(items), counts, total.not_reported, passed, version)
+    return Attention(items, counts, total.not_reported, passed, version)
 
 
-def item_key(item: Item) -> tuple[int, int, str, str, str]:
+ItemKey = tuple[int, int, str, str, str]
+
+
+def item_key(item: Item) -> ItemKey:
     """Give the place of an item among all: no two are equal, and no day that passes changes it."""
     since = item.since.date.last_day().toordinal() if item.since else 0
     return int(item.kind), since, item.service, item.check, item.portal
 
 
+@dataclass(frozen=True, slots=True)
+class _Items:
+    """Gives what wants attention of a service: `allowed_days` by stage, and a target that has passed."""
+
+    allowed_days: tuple[tuple[Stage, int], ...]
+    overdue: PartialDate | None
+
+    def __call__(self, scope: Scope, one: Listed) -> Iterator[tuple[ItemKey, Item]]:
+        """Give the items of one service, each behind its place."""
+        if one.reading.outcome not in _NEVER and not one.version.retired:
+            for cause in _causes(scope, one, self.overdue, dict(self.allowed_days)):
+                item = _item(cause, scope, one)
+                yield item_key(item), item
+
+
 def _causes(
-    history: ServiceHistory,
-    certain: tuple[Link, ...],
-    reading: Reading,
-    as_of: date,
-    known_at: datetime,
-    overdue: PartialDate | None,
-    allowed_days: Mapping[Stage, int],
+    scope: Scope, one: Listed, overdue: PartialDate | None, allowed_days: Mapping[Stage, int]
 ) -> Iterator[_Cause]:
+    history, reading, as_of, known_at = one.history, one.reading, scope.as_of, scope.known_at
     service = history.id
+    chain = history.chain_at(known_at)
+    certain = chain[: certain_of(chain, as_of)]
     if reading.condition in {Condition.BLOCKED, Condition.SUSPENDED}:
         step = next(link for link in reversed(certain) if link.step.condition)
         kind, verb = AttentionKind[reading.condition.name], _CLEARED_BY[reading.condition]
@@ -233,22 +224,20 @@ def _days(since: EffectiveDate, day: date) -> int:
     return max((day - since.date.last_day()).days, 0)
 
 
-def _item(
-    cause: _Cause, history: ServiceHistory, service: ServiceVersion, reading: Reading, as_of: date, programme_id: str
-) -> Item:
+def _item(cause: _Cause, scope: Scope, one: Listed) -> Item:
     return Item(
         kind=cause.kind,
-        service=history.id,
-        alias=service.alias,
-        display_name=service.display_name,
-        plan_number=dict(service.memberships)[programme_id],
-        stage=reading.stage,
-        condition=reading.condition,
+        service=one.history.id,
+        alias=one.version.alias,
+        display_name=one.version.display_name,
+        plan_number=dict(one.version.memberships)[scope.programme_id],
+        stage=one.reading.stage,
+        condition=one.reading.condition,
         since=cause.since,
-        days=_days(cause.since, as_of),
+        days=_days(cause.since, scope.as_of),
         reason=cause.reason,
         actor=cause.actor,
-        agency=service.agency_on(as_of),
+        agency=one.version.agency_on(scope.as_of),
         check=cause.check,
         portal=cause.portal,
         detail=cause.detail,

@@ -4,17 +4,17 @@ Invariant: each point is what `count` gives for its day, and none lies after the
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from enum import IntEnum
-from functools import reduce
 
 from services.common.dates import PartialDate
 from services.common.errors import Reason, Refusal
-from services.status.domain.counting import COMPLETED, Outcome, read
-from services.status.domain.facts import EVERYTHING, Programme, ProgrammeVersion
-from services.status.domain.history import Link, ServiceHistory, certain_of, latest_date
+from services.status.domain.counting import count
+from services.status.domain.facts import ProgrammeVersion
+from services.status.domain.reading import COMPLETED, Outcome, read
+from services.status.domain.survey import Listed, Scope, Survey
 
 MOST_POINTS = 4000
 _DAY = timedelta(days=1)
@@ -46,54 +46,30 @@ class BurnUp:
     programme: ProgrammeVersion
 
 
-def burn_up(
-    programme: Programme,
-    services: Iterable[ServiceHistory],
-    as_of: date,
-    known_at: datetime = EVERYTHING,
-    *,
-    interval: Interval,
-) -> BurnUp:
+def burn_up(survey: Survey, *, interval: Interval) -> BurnUp:
     """Give the completion at each interval's end, from the programme's first day to the latest report's last.
 
     Where the programme has no first day it begins where a service may first have been complete; a report of before the
-    first day is the only point. Each service costs only the days on which something changes for it.
-    Raises Refusal PROGRAMME_NOT_FOUND like `count`, and TOO_MANY for more than 4,000 points.
+    first day is the only point. Raises Refusal TOO_MANY for more than 4,000 points.
     """
-    version = programme.as_known(known_at)
-    start = version.first_day()
-    dates: set[PartialDate] = set()
-    changes: defaultdict[date, list[int]] = defaultdict(lambda: [0, 0])
-    for history in services:
-        if not history.entries and not history.check_reports:
-            continue
-        service = history.version_at(known_at)
-        if service is None or not service.counted_by(programme.id):
-            continue
-        if checked := history.checked_through(as_of, known_at):
-            dates.add(checked)
-        chain = history.chain_at(known_at)
-        if not chain:
-            continue
-        if certain := certain_of(chain, as_of):
-            dates.add(chain[certain - 1].through)
-        _add_changes(changes, history, chain, known_at, start)
-    through = reduce(latest_date, dates, None)
+    scope, through = survey.scope, count(survey).facts_through
     if through is None:
-        return BurnUp((), None, version)
-    end = min(through.last_day(), as_of)
-    begin = min(start or _first(changes, end), end)
-    return BurnUp(tuple(_points(changes, _ends(begin, end, interval))), through, version)
+        return BurnUp((), None, survey.programme)
+    changes: defaultdict[date, list[int]] = defaultdict(lambda: [0, 0])
+    for (day, completed, uncertain), number in survey.sum(_changes).items():
+        changes[day][0] += completed * number
+        changes[day][1] += uncertain * number
+    end = min(through.last_day(), scope.as_of)
+    begin = min(scope.start or _first(changes, end), end)
+    return BurnUp(tuple(_points(changes, _ends(begin, end, interval))), through, survey.programme)
 
 
-def _add_changes(
-    changes: defaultdict[date, list[int]],
-    history: ServiceHistory,
-    chain: Sequence[Link],
-    known_at: datetime,
-    start: date | None,
-) -> None:
-    """Add on which days the service is one more, or one less, completed or uncertain."""
+def _changes(scope: Scope, one: Listed) -> Iterator[tuple[date, int, int]]:
+    """Give on which days the service is one more, or one less, completed and uncertain."""
+    history, known_at, start = one.history, scope.known_at, scope.start
+    if not history.entries:
+        return
+    chain = history.chain_at(known_at)
     reached = next((index for index, link in enumerate(chain) if link.state == COMPLETED), None)
     if reached is None:
         return
@@ -105,10 +81,9 @@ def _add_changes(
             possible = max(possible, chain[index].effective.possible_from(start))
             since = chain[index - 1].certain if index else date.min
             uncertain = min(uncertain, max(possible, since))
-        changes[certain][0] += 1
+        yield certain, 1, -1 if uncertain < certain else 0
         if uncertain < certain:
-            changes[uncertain][1] += 1
-            changes[certain][1] -= 1
+            yield uncertain, 0, 1
         return
     days = {day for link in chain for day in (link.certain, link.effective.possible_from(start))}
     before = (0, 0)
@@ -116,8 +91,7 @@ def _add_changes(
         outcome = read(history, day, known_at, start).outcome
         now = (int(outcome is Outcome.COMPLETED), int(outcome is Outcome.UNCERTAIN))
         if now != before:
-            changes[day][0] += now[0] - before[0]
-            changes[day][1] += now[1] - before[1]
+            yield day, now[0] - before[0], now[1] - before[1]
             before = now
 
 

@@ -7,11 +7,11 @@ until the catalog lists its service.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import NamedTuple
 
 from services.common.errors import Reason, Refusal
-from services.status.domain import EVERYTHING, Programme, Reading, ServiceHistory, counts_of, read, tally
+from services.status.domain import EVERYTHING, Programme, Reading, ServiceHistory, Survey, counts_of, read, tally
 from services.status.projection.facts import (
     CheckReported,
     CorrectionRecorded,
@@ -26,6 +26,9 @@ from services.status.projection.facts import (
 
 Tallies = dict[str, tuple[date, Counter[Reading]]]
 """By programme: a day, and how many of its services have each reading on it. A tally is replaced, never changed."""
+Surveys = dict[tuple[str, date, datetime], Survey]
+"""By programme, day, and instant: those asked for last, at most `_MOST_SURVEYS`."""
+_MOST_SURVEYS = 6
 
 
 class CompletionSummary(NamedTuple):
@@ -44,6 +47,9 @@ class ReadModel:
     services: Mapping[str, ServiceHistory] = field(default_factory=dict)
     # Worked out from the two above when a summary is asked for, and carried along; only the newest day is kept.
     _tallies: Tallies = field(default_factory=dict, compare=False, repr=False)
+    # The same: those of this model, and those of the model it was folded from, which spare most of the work.
+    _surveys: Surveys = field(default_factory=dict, compare=False, repr=False)
+    _earlier: Surveys = field(default_factory=dict, compare=False, repr=False)
 
     def programme(self, programme_id: str) -> Programme:
         """Give the programme. Raises Refusal PROGRAMME_NOT_FOUND."""
@@ -55,6 +61,23 @@ class ReadModel:
             field="programme",
             metadata={"name": f"programmes/{programme_id}"},
         )
+
+    def survey(self, programme_id: str, as_of: date, known_at: datetime = EVERYTHING) -> Survey:
+        """Give the programme's services on a day; costs a look at what has changed since it was asked for last.
+
+        Raises Refusal PROGRAMME_NOT_FOUND. From any thread.
+        """
+        asked = programme_id, as_of, known_at
+        survey = self._surveys.get(asked)
+        if survey is None:
+            # One of another day spares less, and still the order and the folded texts.
+            others = [*self._earlier.copy().items(), *self._surveys.copy().items()]
+            kin = (one for (of, _, known), one in reversed(others) if (of, known) == (programme_id, known_at))
+            earlier = self._earlier.get(asked) or next(kin, None)
+            survey = Survey.of(self.programme(programme_id), self.services.values(), as_of, known_at, earlier)
+            _keep(self._surveys, {asked: survey})
+            self._earlier.pop(asked, None)
+        return survey
 
     def summary(self, programme_id: str, day: date) -> CompletionSummary | None:
         """Give the programme's counts on `day`, as known now; None for a programme the catalog has not told of.
@@ -73,6 +96,15 @@ class ReadModel:
         return CompletionSummary(counts.planned, counts.completed, counts.not_reported)
 
 
+def _keep(surveys: Surveys, more: Surveys) -> None:
+    """Add surveys, and let go of the oldest of too many."""
+    for asked, survey in more.items():
+        surveys.pop(asked, None)
+        surveys[asked] = survey
+    for asked in list(surveys)[:-_MOST_SURVEYS]:
+        surveys.pop(asked, None)
+
+
 def _counting(history: ServiceHistory) -> set[str]:
     return {programme_id for programme_id, _ in history.versions[-1].memberships} if history.versions else set()
 
@@ -84,7 +116,9 @@ class Folding:
         self._programmes = dict(model.programmes)
         self._services = dict(model.services)
         self._tallies: Tallies = dict(model._tallies)  # noqa: SLF001 (the tallies are the model's and ours)
-        self.model = ReadModel(self._programmes, self._services, self._tallies)
+        earlier = model._earlier.copy()  # noqa: SLF001 (so are the surveys)
+        _keep(earlier, model._surveys.copy())  # noqa: SLF001
+        self.model = ReadModel(self._programmes, self._services, self._tallies, _earlier=earlier)
 
     def absorb(self, fact: Fact) -> None:
         """Fold one fact in."""

@@ -23,11 +23,10 @@ from services.status.domain import (
     Reading,
     ServiceHistory,
     ServiceVersion,
-    listed,
 )
 from services.status.report.lines import Asked, EntryLine, ServiceLine, entry_lines, plan_number, service_line
 from services.status.storage import State
-from services.status.usecases import Question, completion, parse_filter
+from services.status.usecases import Question, completion, surveyed
 
 _MOST_SOURCES = 6
 _PROVENANCE_OF = {GroupBy.FIELD: "field", GroupBy.AGENCY: "agencies"}
@@ -138,16 +137,10 @@ def gather(state: State, question: Question, compare: PartialDate | None, today:
     asked = question._replace(as_of=as_of, by=None)
     by_field = completion(state, asked._replace(by=GroupBy.FIELD), today)
     known_at = question.known_at or EVERYTHING
-    programme = state.model.programme(question.programme_id)
-    found = listed(
-        programme,
-        state.model.services.values(),
-        as_of.last_day(),
-        known_at,
-        parse_filter(asked.filter, as_of.last_day()),
-    )
+    programme_id = question.programme_id
+    found = surveyed(state, programme_id, as_of.last_day(), known_at, asked.filter)
     return Report(
-        programme_id=programme.id,
+        programme_id=programme_id,
         programme=by_field.programme,
         as_of=as_of,
         known_at=known_at,
@@ -157,7 +150,10 @@ def gather(state: State, question: Question, compare: PartialDate | None, today:
         by_agency=completion(state, asked._replace(by=GroupBy.AGENCY), today).groups,
         compare=compare,
         before=completion(state, asked._replace(as_of=compare), today).total if compare else None,
-        listed=sorted(found, key=lambda one: (plan_number(one[1], programme.id) or float("inf"), one[0].id)),
+        listed=sorted(
+            ((one.history, one.version, one.reading) for one in found),
+            key=lambda one: (plan_number(one[1], programme_id) or float("inf"), one[0].id),
+        ),
         revisions=tuple(state.revisions),
         made=question.known_at or state.head.recorded_time,
     )

@@ -12,6 +12,7 @@ from services.status.usecases.asking import (
     forecast,
     latest_report_day,
     parse_filter,
+    surveyed,
 )
 from services.status.usecases.following import (
     MovedOnError,
@@ -40,5 +41,6 @@ __all__ = [
     "read_checkpoints",
     "read_progress",
     "rebuild",
+    "surveyed",
     "tell_due",
 ]

@@ -22,12 +22,11 @@ from services.status.domain import (
     Group,
     GroupBy,
     Interval,
+    Listed,
     Outcome,
     ProgrammeVersion,
-    Reading,
-    ServiceHistory,
-    ServiceVersion,
     Stage,
+    Survey,
     Wanted,
     count,
     count_groups,
@@ -37,7 +36,6 @@ from services.status.forecast import forecast as work_out
 from services.status.storage import State
 
 _PART_BYTES = 500
-_Listed = tuple[ServiceHistory, ServiceVersion, Reading]
 
 
 class Question(NamedTuple):
@@ -63,14 +61,23 @@ class Answer:
 
 def completion(state: State, question: Question, today: date) -> Answer:
     """Count what is asked; `today` is the Vietnam day. Raises Refusal PROGRAMME_NOT_FOUND and those of `parse_filter`."""
-    programme = state.model.programme(question.programme_id)
-    services = state.model.services.values()
     as_of = question.as_of or PartialDate.of_day(today)
-    day, known_at = as_of.last_day(), question.known_at or EVERYTHING
-    wanted = parse_filter(question.filter, day)
-    counted = count(programme, services, day, known_at, wanted)
-    groups = count_groups(programme, services, day, known_at, wanted, by=question.by) if question.by else ()
+    survey = surveyed(state, question.programme_id, as_of.last_day(), question.known_at or EVERYTHING, question.filter)
+    counted = count(survey)
+    groups = count_groups(survey, question.by) if question.by else ()
     return Answer(counted.total, groups, as_of, counted.facts_through, counted.programme)
+
+
+def surveyed(
+    state: State,
+    programme_id: str,
+    as_of: date,
+    known_at: datetime = EVERYTHING,
+    filter: str = "",  # noqa: A002 (the contract's word)
+) -> Survey:
+    """Give the services that a question is about. Raises Refusal PROGRAMME_NOT_FOUND and those of `parse_filter`."""
+    wanted = parse_filter(filter, as_of)
+    return state.model.survey(programme_id, as_of, known_at).where(wanted)
 
 
 def burn_up(
@@ -79,9 +86,7 @@ def burn_up(
     """Give how completion grew up to a day. Raises Refusal PROGRAMME_NOT_FOUND, TOO_MANY."""
     return state.answers.get(
         ("burn up", programme_id, as_of, known_at, interval),
-        lambda: domain.burn_up(
-            state.model.programme(programme_id), state.model.services.values(), as_of, known_at, interval=interval
-        ),
+        lambda: domain.burn_up(state.model.survey(programme_id, as_of, known_at), interval=interval),
         lambda answer: _PART_BYTES * len(answer.points),
     )
 
@@ -95,13 +100,11 @@ def forecast(
     needed_from: date | None = None,
 ) -> Forecast:
     """Give when the plan may be complete, judged on a day. Raises Refusal PROGRAMME_NOT_FOUND."""
-
-    def make() -> Forecast:
-        programme, services = state.model.programme(programme_id), state.model.services.values()
-        return work_out(programme, services, as_of, known_at, needed_from=needed_from)
-
-    asked = ("forecast", programme_id, as_of, known_at, needed_from)
-    return state.answers.get(asked, make, lambda answer: _PART_BYTES * len(answer.band))
+    return state.answers.get(
+        ("forecast", programme_id, as_of, known_at, needed_from),
+        lambda: work_out(state.model.survey(programme_id, as_of, known_at), needed_from=needed_from),
+        lambda answer: _PART_BYTES * len(answer.band),
+    )
 
 
 def attention(
@@ -110,13 +113,7 @@ def attention(
     """Give what wants attention on a day; `allowed_days` is set once. Raises Refusal PROGRAMME_NOT_FOUND."""
     return state.answers.get(
         ("attention", programme_id, as_of, known_at),
-        lambda: domain.attention(
-            state.model.programme(programme_id),
-            state.model.services.values(),
-            as_of,
-            known_at,
-            allowed_days=allowed_days,
-        ),
+        lambda: domain.attention(state.model.survey(programme_id, as_of, known_at), allowed_days=allowed_days),
         lambda answer: _PART_BYTES * len(answer.items),
     )
 
@@ -137,29 +134,31 @@ def parse_filter(text: str, as_of: date) -> Wanted | None:
     """
     if not text.strip():
         return None
-    matches = filters.parse_filter(text, _fields(as_of))
-    return lambda history, version, reading: matches((history, version, reading))
+    return filters.parse_filter(text, _fields(as_of))
 
 
-def _fields(as_of: date) -> dict[str, FilterField[_Listed]]:
+def _fields(as_of: date) -> dict[str, FilterField[Listed]]:
     def folded(*values: str) -> list[str]:
         return [fold(value) for value in values if value]
 
     return {
-        "field": FilterField(lambda one: folded(one[1].field), fold=True),
-        "agency": FilterField(lambda one: folded(one[1].agency_on(as_of)), fold=True),
-        "level": FilterField(lambda one: folded(*one[1].levels), fold=True),
-        "audience": FilterField(lambda one: folded(*one[1].audiences), fold=True),
-        "naming": FilterField(lambda one: ["NAMED" if one[1].display_name else "SLOT"], frozenset({"SLOT", "NAMED"})),
-        "stage": FilterField(lambda one: [one[2].stage.name], frozenset(Stage.__members__)),
-        "condition": FilterField(lambda one: [one[2].condition.name], frozenset(Condition.__members__)),
-        "outcome": FilterField(lambda one: [one[2].outcome.name], frozenset(Outcome.__members__)),
-        "text": FilterField(lambda one: [fold(" ".join(_words(*one)))], fold=True, words=True),
+        "field": FilterField(lambda one: folded(one.version.field), fold=True),
+        "agency": FilterField(lambda one: folded(one.version.agency_on(as_of)), fold=True),
+        "level": FilterField(lambda one: folded(*one.version.levels), fold=True),
+        "audience": FilterField(lambda one: folded(*one.version.audiences), fold=True),
+        "naming": FilterField(
+            lambda one: ["NAMED" if one.version.display_name else "SLOT"], frozenset({"SLOT", "NAMED"})
+        ),
+        "stage": FilterField(lambda one: [one.reading.stage.name], frozenset(Stage.__members__)),
+        "condition": FilterField(lambda one: [one.reading.condition.name], frozenset(Condition.__members__)),
+        "outcome": FilterField(lambda one: [one.reading.outcome.name], frozenset(Outcome.__members__)),
+        "text": FilterField(lambda one: [fold(" ".join(_words(one)))], fold=True, words=True),
     }
 
 
-def _words(history: ServiceHistory, version: ServiceVersion, _: Reading) -> Iterator[str]:
+def _words(one: Listed) -> Iterator[str]:
     """Give what the catalog's search looks in."""
-    yield from (version.display_name, version.english_gloss, version.field, version.alias, history.id)
+    version = one.version
+    yield from (version.display_name, version.english_gloss, version.field, version.alias, one.history.id)
     yield from (code for code, _, _ in version.codes)
     yield from (str(number) for _, number in version.memberships if number)

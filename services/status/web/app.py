@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.common.dates import parse_date
 from services.common.db import described, may_pass
+from services.common.durations import RequestDurations
 from services.common.errors import Kind, Reason, Refusal
 from services.common.words import word_error
 from services.status import charts
@@ -103,6 +104,9 @@ class Pages:
             lstrip_blocks=True,
         )
         self.environment.globals["asset"] = self.assets.address
+        # Nobody's first page is to wait for it.
+        for name in self.environment.list_templates(extensions=["html"]):
+            self.environment.get_template(name)
 
     def endpoint(self, template: str, show: Show) -> Callable[[Request], Awaitable[Response]]:
         """Give the endpoint of a page."""
@@ -183,10 +187,11 @@ def _worded(request: Request, refusal: Refusal) -> str:
 
 
 class _Edge:
-    """Adds the headers to every answer and logs it like a call."""
+    """Adds the headers to every answer, logs it and measures it like a call."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: Starlette, requests: RequestDurations) -> None:
+        self._app, self._requests = app, requests
+        self._paths = {route.endpoint: route.path for route in app.routes if isinstance(route, Route)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -201,12 +206,19 @@ class _Edge:
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
-        await self._app(scope, receive, send_on)
-        log.debug("page", path=scope["path"], code=code, ms=round(1000 * (time.perf_counter() - begun), 1))
+        try:
+            await self._app(scope, receive, send_on)
+        finally:
+            seconds = time.perf_counter() - begun
+            if code:
+                endpoint = scope.get("endpoint")
+                route = self._paths[endpoint] if endpoint else ""
+                self._requests.record(scope["method"], route, code, seconds)
+            log.debug("page", path=scope["path"], code=code, ms=round(1000 * seconds, 1))
 
 
-def build_app(desk: Desk) -> ASGIApp:
-    """Wire the pages."""
+def build_app(desk: Desk, requests: RequestDurations) -> ASGIApp:
+    """Wire the pages; how long each took is told to `requests`."""
     site = Pages(desk)
     streams = stream.Streams(desk, site.environment)
     routes = [
@@ -221,7 +233,7 @@ def build_app(desk: Desk) -> ASGIApp:
         *(Route(f"/burn-up.{kind}", site.guarded(_burn_up(site, kind))) for kind in charts.Format),
         Route("/static/{name}", site.assets.show),
     ]
-    return _Edge(Starlette(routes=routes, exception_handlers={HTTPException: site.not_found}))
+    return _Edge(Starlette(routes=routes, exception_handlers={HTTPException: site.not_found}), requests)
 
 
 def _report(desk: Desk, format: Format) -> Callable[[Request], Awaitable[Response]]:  # noqa: A002 (report's word)

@@ -19,7 +19,6 @@ from services.status.report import Desk as Reports
 from services.status.storage import State
 from services.status.watch import Watches
 from services.status.web.kept import Kept
-from services.status.web.listing import Shelf
 from services.status.web.wording import Words
 
 T = TypeVar("T")
@@ -41,7 +40,6 @@ class Desk:
     reports: Reports
     easel: Easel = field(default_factory=Easel)
     kept: Kept = field(default_factory=Kept)
-    shelf: Shelf = field(default_factory=Shelf)
 
     def today(self) -> date:
         """The day it is in Vietnam."""

@@ -16,9 +16,10 @@ from services.common.words import Lang
 from services.status import web
 from services.status.charts import Order
 from services.status.charts.burn_up import DARK, LIGHT, Palette, burn_up_spec
-from services.status.domain import BurnUp, Interval, Point, ProgrammeVersion, burn_up
-from services.status.forecast import BandPoint, Forecast, forecast
+from services.status.domain import BurnUp, Interval, Point, ProgrammeVersion
+from services.status.forecast import BandPoint, Forecast
 from tests.support.status_facts import SEEDED, TODAY, plan, seed
+from tests.support.surveys import burn_up, forecast
 
 SEPTEMBER, YEAR_END = date(2022, 9, 30), date(2022, 12, 31)
 STYLE = Path(web.__file__).parent / "static" / "tiendo.css"

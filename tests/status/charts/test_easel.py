@@ -20,9 +20,9 @@ from pypdf import PdfReader
 
 from services.common.words import Lang
 from services.status.charts import DrawingError, Easel, Format, Order
-from services.status.domain import Interval, burn_up
-from services.status.forecast import forecast
+from services.status.domain import Interval
 from tests.support.status_facts import TODAY, plan, seed
+from tests.support.surveys import burn_up, forecast
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -3,13 +3,16 @@
 Invariant: services that are not reported are one line with their number, never listed one by one.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from services.common.figures import NOTHING
 from services.common.words import reworded
 from services.status import usecases
-from services.status.domain import EVERYTHING, AttentionKind, Item
+from services.status.domain import EVERYTHING, AttentionKind, Item, TargetPassed
 from services.status.storage import State
 from services.status.web.asked import Asked
 from services.status.web.desk import Desk, data_reference
@@ -20,11 +23,13 @@ _MOST = 100
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What wants attention today or on the day asked about; `wanting` counts the page's entries."""
+    """What wants attention today or on the day asked about: how many items of each kind, and those that are shown.
 
-    items: tuple[Item, ...]
-    counts: dict[AttentionKind, int]
-    target_passed: Any
+    `wanting` counts the page's entries.
+    """
+
+    kinds: Mapping[AttentionKind, tuple[int, tuple[Item, ...]]]
+    target_passed: TargetPassed | None
     not_reported: int
     wanting: int
 
@@ -53,7 +58,12 @@ async def found(desk: Desk, state: State, ask: Asked) -> Found:
     def make() -> Found:
         answer = usecases.attention(state, ask.programme, day, known_at, allowed_days=desk.allowed_days)
         wanting = len(answer.items) + (answer.target_passed is not None)
-        return Found(answer.items, dict(answer.counts), answer.target_passed, answer.not_reported, wanting)
+        kinds = {
+            kind: (len(items), items[:_MOST])
+            for kind, of_kind in groupby(answer.items, key=attrgetter("kind"))
+            if (items := tuple(of_kind))
+        }
+        return Found(kinds, answer.target_passed, answer.not_reported, wanting)
 
     return await desk.work_out(state, ("attention", ask.programme, day, known_at), make)
 
@@ -62,13 +72,11 @@ async def attention(desk: Desk, ask: Asked, words: Words) -> dict[str, Any]:
     """Give the page. Raises Refusal."""
     state = desk.live.current
     answer = await found(desk, state, ask)
-    by_kind = {kind: [item for item in answer.items if item.kind is kind] for kind in AttentionKind}
     groups = [
-        (words(f"attention.{kind.name}"), words.number(len(items)), [_line(item, words) for item in items[:_MOST]])
-        for kind, items in by_kind.items()
-        if items
+        (words(f"attention.{kind.name}"), words.number(number), [_line(item, words) for item in items])
+        for kind, (number, items) in answer.kinds.items()
     ]
-    cut = any(len(items) > _MOST for items in by_kind.values())
+    cut = any(number > _MOST for number, _ in answer.kinds.values())
     passed, text = answer.target_passed, ""
     if passed:
         values = {name: words.number(getattr(passed, name)) for name in ("completed", "planned", "not_reported")}

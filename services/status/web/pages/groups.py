@@ -3,13 +3,11 @@
 Invariant: a table's lines add up to its last one, and what is not known is a line of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from services.status import domain
-from services.status.domain import Counts, GroupBy, Outcome, ProgrammeVersion
-from services.status.web.listing import Row
-from services.status.web.pages.day import Day
+from services.status.domain import Counts, GroupBy, Listed, Outcome, Scope, Survey
 from services.status.web.wording import OUTCOMES, Words
 
 _MOST_GROUPS = 100
@@ -45,15 +43,12 @@ def numbers_of(total: Counts) -> dict[Outcome, int]:
     return {outcome: int(getattr(total, key.partition(".")[2])) for outcome, key in OUTCOMES.items()}
 
 
-def table_of(
-    by: GroupBy, day: Day, version: ProgrammeVersion, total: Counts, rows: Sequence[Row], words: Words
-) -> Table:
-    """Divide the rows, the total of which is known."""
-    members = ((row.version, row.reading) for row in rows)
-    groups = domain.divide(members, day.day, by, planned=version.planned)
+def table_of(by: GroupBy, survey: Survey, total: Counts, words: Words) -> Table:
+    """Divide the survey's services, the total of which is known."""
+    groups = domain.count_groups(survey, by)
     kind = by.name.lower()
     rare = [outcome for outcome, number in numbers_of(total).items() if number and outcome in RARE]
-    inferred = _inferred(rows) if by is GroupBy.FIELD else frozenset()
+    inferred = survey.sum(_inferred) if by is GroupBy.FIELD else {}
     names = ("planned", "completed", "share", "in_progress", "blocked")
     heads = [words(f"screen.status.column_{name}") for name in names]
     heads += [words.outcome(outcome) for outcome in rare] + [words("screen.status.column_not_reported")]
@@ -92,12 +87,9 @@ def table_of(
     )
 
 
-def _inferred(rows: Sequence[Row]) -> frozenset[str]:
-    """Give the fields that a service was put into by inference."""
-    found = set()
-    for row in rows:
-        if row.version.field and row.version.field not in found:
-            kinds = {entry.field: entry.kind for entry in row.version.provenance}
-            if kinds.get("field", kinds.get("", "")) == "INFERRED":
-                found.add(row.version.field)
-    return frozenset(found)
+def _inferred(_: Scope, one: Listed) -> Iterator[str]:
+    """Give the field of a service that was put into it by inference."""
+    if one.version.field:
+        kinds = {entry.field: entry.kind for entry in one.version.provenance}
+        if kinds.get("field", kinds.get("", "")) == "INFERRED":
+            yield one.version.field

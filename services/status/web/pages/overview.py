@@ -3,7 +3,6 @@
 Invariant: a figure never stands alone, the lines add up to the plan, and silence is called "not reported".
 """
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,10 +89,8 @@ async def overview(desk: Desk, ask: Asked, words: Words) -> dict[str, Any]:
 
 def _view(desk: Desk, state: State, ask: Asked, words: Words, chart: Order) -> View:
     day, today, known_at = day_of(desk, state, ask, words), desk.today(), ask.known_at or EVERYTHING
-    programme = state.model.programme(ask.programme)
-    version = programme.as_known(known_at)
-    rows = desk.shelf.rows(state, programme, day.day, known_at)
-    total = domain.counts_of(Counter(row.reading for row in rows), version.planned - len(rows))
+    survey = state.model.survey(ask.programme, day.day, known_at)
+    version, total = survey.programme, domain.count(survey).total
     ahead = ahead_of(desk, state, ask)
     grown, told = chart.data, told_of(state, ask, chart.data, day.day, known_at)
     target = version.target
@@ -111,7 +108,7 @@ def _view(desk: Desk, state: State, ask: Asked, words: Words, chart: Order) -> V
         _bar(total, words),
         _bar_text(total, words),
         words("screen.status.blocked", blocked=words.number(total.blocked)),
-        _figures(total, version, ahead, live_on_ministry_portal(rows), words),
+        _figures(total, version, ahead, live_on_ministry_portal(survey), words),
         any(point.uncertain for point in grown.points),
         bool(ahead.band),
         _basis(ahead, words),
@@ -125,7 +122,7 @@ def _view(desk: Desk, state: State, ask: Asked, words: Words, chart: Order) -> V
             for point in told.points
         ),
         _stages(total, words),
-        tuple(table_of(by, day, version, total, rows, words) for by in (GroupBy.FIELD, GroupBy.AGENCY)),
+        tuple(table_of(by, survey, total, words) for by in (GroupBy.FIELD, GroupBy.AGENCY)),
         passed,
         tuple(cite_documents(entry for entry in version.provenance if entry.kind == "SOURCE_DOCUMENT")),
     )

@@ -9,12 +9,12 @@ from typing import Any
 from services.common.errors import Reason, Refusal
 from services.common.figures import NOTHING
 from services.common.text import sort_key
-from services.status.domain import EVERYTHING, Condition, Stage
+from services.status.domain import EVERYTHING, Condition, GroupBy, Listed, Scope, Stage, Survey, keys_of
 from services.status.storage import State
 from services.status.web import listing
 from services.status.web.asked import Asked
 from services.status.web.desk import Desk, data_reference
-from services.status.web.listing import NOT_KNOWN, PAGE_ROWS, Row, Wanted
+from services.status.web.listing import NOT_KNOWN, PAGE_ROWS, Wanted
 from services.status.web.pages.day import Day, day_of
 from services.status.web.wording import OUTCOMES, Words
 
@@ -88,36 +88,38 @@ def _page_number(ask: Asked) -> int:
 
 def _view(desk: Desk, state: State, ask: Asked, words: Words, wanted: Wanted, number: int) -> View:
     day = day_of(desk, state, ask, words)
-    programme = state.model.programme(ask.programme)
-    known_at = ask.known_at or EVERYTHING
-    rows = desk.shelf.rows(state, programme, day.day, known_at)
-    found = desk.shelf.found(rows, wanted, day.day, known_at)
+    survey = state.model.survey(ask.programme, day.day, ask.known_at or EVERYTHING)
+    found = listing.found(survey, wanted)
     last = max(1, -(-len(found) // PAGE_ROWS))
     number = min(number, last)
     shown = found[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
     return View(
         day,
-        tuple(_line(row, day, known_at, words) for row in shown),
+        tuple(_line(survey.scope, survey[place], words) for place in shown),
         len(found),
-        len(rows),
+        len(survey.order(listing.in_plan)),
         number,
         last,
-        _choices(rows, wanted, day, words),
+        _choices(survey, wanted, words),
         wanted.narrowed,
-        any(row.version.agencies for row in rows),
+        any(keys_of(survey, GroupBy.AGENCY)),
     )
 
 
-def _line(row: Row, day: Day, known_at: Any, words: Words) -> Line:
-    version, reading = row.version, row.reading
+def _line(scope: Scope, one: Listed, words: Words) -> Line:
+    version, reading, number = (
+        one.version,
+        one.reading,
+        listing.plan_number(scope.programme_id, one.history.id, one.version),
+    )
     return Line(
-        row.history.id,
-        str(row.plan_number) if row.plan_number else NOTHING,
-        words.title(version.display_name, row.plan_number),
+        one.history.id,
+        str(number) if number else NOTHING,
+        words.title(version.display_name, number),
         not version.display_name,
         tuple(code for code, _, _ in version.codes),
         version.field or NOTHING,
-        version.agency_on(day.day) or NOTHING,
+        version.agency_on(scope.as_of) or NOTHING,
         words.stage(reading.stage),
         reading.outcome.name.lower(),
         words.outcome(reading.outcome),
@@ -125,28 +127,28 @@ def _line(row: Row, day: Day, known_at: Any, words: Words) -> Line:
         ""
         if reading.condition.name in {"ACTIVE", reading.outcome.name}
         else words(f"condition.{reading.condition.name}"),
-        words.effective(listing.since(row, day.day, known_at)),
+        words.effective(listing.since(scope, one)),
     )
 
 
-def _choices(rows: list[Row], wanted: Wanted, day: Day, words: Words) -> dict[str, tuple[Choice, ...]]:
+def _choices(survey: Survey, wanted: Wanted, words: Words) -> dict[str, tuple[Choice, ...]]:
     def choices(chosen: str, named: list[tuple[str, str]]) -> tuple[Choice, ...]:
         return tuple(Choice(value, text, value == chosen) for value, text in named)
 
-    def values(chosen: str, found: set[str], key: str) -> tuple[Choice, ...]:
+    def values(chosen: str, by: GroupBy, key: str) -> tuple[Choice, ...]:
+        found = keys_of(survey, by)
         # A list too long to choose from is left out; what was chosen stays, so that it is seen.
-        known = sorted(found - {""}, key=sort_key)
-        known = known if len(known) <= _MOST_CHOICES else [value for value in known if value == chosen]
+        known = found - {""} if len(found) <= _MOST_CHOICES else found & {chosen} - {""}
         unknown = [(NOT_KNOWN, words(f"term.{key}_not_known"))] if "" in found else []
-        return choices(chosen, [(value, value) for value in known] + unknown)
+        return choices(chosen, [(value, value) for value in sorted(known, key=sort_key)] + unknown)
 
     return {
         "stage": choices(wanted.stage, [(stage.name, words.stage(stage)) for stage in Stage]),
         "condition": choices(wanted.condition, [(each.name, words(f"condition.{each.name}")) for each in Condition]),
         "outcome": choices(wanted.outcome, [(outcome.name, words(key)) for outcome, key in OUTCOMES.items()]),
-        "field": values(wanted.field, {row.version.field for row in rows}, "field"),
-        "agency": values(wanted.agency, {row.version.agency_on(day.day) for row in rows}, "agency"),
-        "level": values(wanted.level, {level for row in rows for level in row.version.levels or ("",)}, "level"),
+        "field": values(wanted.field, GroupBy.FIELD, "field"),
+        "agency": values(wanted.agency, GroupBy.AGENCY, "agency"),
+        "level": values(wanted.level, GroupBy.LEVEL, "level"),
         "naming": choices(wanted.naming, [("NAMED", words("naming.NAMED")), ("SLOT", words("page.naming_slot"))]),
         "sort": choices(
             ("-" if wanted.down else "") + wanted.sort,
