@@ -557,7 +557,7 @@ Global___GetForecastRequest: _TypeAlias = GetForecastRequest  # noqa: Y015
 
 @_typing.final
 class GetForecastResponse(_message.Message):
-    """When the plan may be complete: by 10,000 seeded runs that draw weeks, with replacement, from the weeks observed. The same
+    """When the plan may be complete: by 4,000 seeded runs that draw weeks, with replacement, from the weeks observed. The same
     facts give the same answer.
     """
 
