@@ -1,11 +1,14 @@
 """`tiendo simulate` as somebody tries it out: a programme that never was, on an installation of its own."""
 
+import html
 import json
+import re
 import urllib.request
 from collections.abc import Iterator
 
 import pytest
 
+from services.common.words import Lang, word
 from tests.support.up import Up
 
 pytestmark = pytest.mark.e2e
@@ -35,8 +38,9 @@ def test_everywhere_it_says_that_it_is_a_simulation(simulated: Up) -> None:
         page = urllib.request.urlopen(f"{simulated.page_url}/{path}?lang=en").read().decode()
         assert NAME in page, path
     overview = urllib.request.urlopen(f"{simulated.page_url}/?lang=en").read().decode()
-    assert 'class="actual"' in overview
-    assert 'class="ahead"' in overview
+    assert word("page.too_little", Lang.EN) not in overview
+    drawn = html.unescape(re.findall(r'"(/burn-up\.svg[^"]*)"', overview)[0])
+    assert "<svg" in urllib.request.urlopen(f"{simulated.page_url}{drawn}").read().decode()
     assert NAME in simulated.tiendo("status", "--lang", "en").stdout
     assert "completed" in next(line for line in reversed(simulated.lines) if line.startswith("To "))
 
