@@ -3,12 +3,14 @@
 import asyncio
 import gc
 import json
+import time
 import unicodedata
 from collections.abc import AsyncIterable
 from pathlib import Path
 
 import pytest
 from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.catalog.importing import receiving, running
 from services.catalog.importing import report as reporting
@@ -492,3 +494,79 @@ async def test_an_export_comes_back_without_a_change(tmp_path: Path, form: str, 
         report = await import_list(catalog, file)
 
     assert report.counts == {"unchanged": 4}, report.problems()
+
+
+async def test_health_answers_while_a_long_list_comes_in(tmp_path: Path) -> None:
+    """Ten thousand rows are read, decided and written, and who asks meanwhile waits as good as never."""
+    file = workbook(tmp_path / "list.xlsx", export(10_000), merges={"A1:E1": "DANH MỤC"})
+    async with running_catalog(tmp_path) as catalog:
+        health = health_pb2_grpc.HealthStub(catalog.channel)
+        coming = asyncio.create_task(import_list(catalog, file, register=True))
+        waits = []
+        while not coming.done():
+            begun = time.monotonic()
+            await health.Check(health_pb2.HealthCheckRequest())
+            waits.append(time.monotonic() - begun)
+            await asyncio.sleep(0.01)
+        report = await coming
+
+    assert report.counts == {"created": 10_000}
+    assert len(waits) > 20
+    # Client and server share this one process and its interpreter, so now and then one waits for the other.
+    assert sorted(waits)[len(waits) * 9 // 10] < 0.2
+    assert max(waits) < 1.5
+
+
+async def test_json_of_another_kind_in_a_cell_is_named(tmp_path: Path) -> None:
+    """Objects where a text belongs, or that are not the contract's, are problems of their cells; what is not used may be any."""
+    file = tmp_path / "list.json"
+    rows = [
+        {"name": {"vi": "Một"}},
+        {"name": "Hai", "code": [{"code": "1.003290", "colour": "red"}]},
+        {"name": "Ba", "code": [{"code": "1.00329"}]},
+        {"name": "Bốn", "level": ["Tỉnh", {"x": 1}]},
+        {"name": "Năm", "agency": [{"agency": "Cục A", "validFrom": {"year": 2020, "month": 13}}]},
+        {"name": "Sáu", "level": ["Tỉnh, xã"], "code": ["1.003300"], "else": {"deep": [1]}},
+    ]
+    file.write_text(json.dumps(rows))
+    async with running_catalog(tmp_path) as catalog:
+        report = await import_list(catalog, file, register=True)
+
+    assert [problem for problem in report.problems() if problem[0] != 6] == [
+        (1, "INVALID_VALUE", "[1].name"),
+        (2, "INVALID_VALUE", "[2].code"),
+        (3, "INVALID_VALUE", "[3].code"),
+        (4, "INVALID_VALUE", "[4].level"),
+        (5, "INVALID_DATE", "[5].agency"),
+    ]
+    assert report.counts == {"rejected": 5, "created": 1}
+
+
+async def test_a_list_brings_its_ids_only_where_nothing_is_yet(tmp_path: Path) -> None:
+    """Into an empty programme, under its ids and numbers; elsewhere an unknown id stays a mistake; none is taken twice."""
+    first, typo = tmp_path / "first.csv", tmp_path / "typo.csv"
+    headings = "Mã hệ thống;Số trong kế hoạch;Tên\n"
+    first.write_text(f"{headings}m-2;2;Mẫu hai\nm-3;;\nm-1;1;Mẫu một\n", encoding="utf-8")
+    typo.write_text(f"{headings}m-4;;Mẫu bốn\n", encoding="utf-8")
+    full, twice = tmp_path / "full.csv", tmp_path / "twice.csv"
+    full.write_text(headings + "".join(f"n-{n};;Mẫu {n}\n" for n in range(5)), encoding="utf-8")
+    twice.write_text(f"{headings}n-1;1;Mẫu\nn-2;1;Mẫu khác\nn-3;9;Mẫu nữa\n", encoding="utf-8")
+    async with running_catalog(tmp_path) as catalog:
+        await fill(catalog, 0, planned=4)
+        refused = [await import_list(catalog, each) for each in (full, twice)]
+        made = await import_list(catalog, first)
+        same = await import_list(catalog, first)
+        other = await import_list(catalog, typo)
+        found = (await catalog.stub.ListServices(pb.ListServicesRequest())).services
+
+    assert [report.problems() for report in refused] == [
+        [(6, "PLAN_CONFLICT", "6")],
+        [(2, "AMBIGUOUS_ROW", "2"), (3, "AMBIGUOUS_ROW", "3"), (4, "PLAN_CONFLICT", "4")],
+    ]
+    assert (made.counts, same.counts) == ({"created": 3}, {"unchanged": 3})
+    assert other.problems() == [(2, "SERVICE_NOT_FOUND", "2")]
+    assert [(each.name, each.memberships[0].plan_number, each.display_name) for each in found] == [
+        ("services/m-1", 1, "Mẫu một"),
+        ("services/m-2", 2, "Mẫu hai"),
+        ("services/m-3", 0, ""),
+    ]

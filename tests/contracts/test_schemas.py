@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, MetaData, inspect
+from sqlalchemy import Engine, MetaData, inspect, text
+from sqlalchemy.exc import IntegrityError
 
 import services.catalog.storage
 import services.integration.storage
@@ -60,3 +61,28 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(engines: tuple[Engin
     assert first == ("none", newest)
     assert second == (newest, newest)
     assert schema(migrated, TABLES[service]) == schema(made, TABLES[service])
+
+
+SERVICE = {"id": "a", "alias": "", "display_name": "", "naming": "SLOT", "version": 1, "update_actor": "", "body": b""}
+PROGRAMME = {"id": "a", "display_name": "A", "planned_count": 1, "version": 1, "update_actor": "", "body": b""}
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "wrong"),
+    [
+        ("service", SERVICE, {"naming": "OTHER"}),
+        ("service", SERVICE, {"naming": "NAMED"}),
+        ("service", SERVICE, {"display_name": "Mẫu"}),
+        ("programme", PROGRAMME, {"planned_count": 0}),
+    ],
+)
+def test_the_database_backs_up_the_rules(
+    engines: tuple[Engine, Engine], table: str, row: dict[str, Any], wrong: dict[str, Any]
+) -> None:
+    """What no way in lets through would not be stored either; the same row without the fault is."""
+    db.migrate(engines[0], "catalog")
+    insert = text(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})")
+    with pytest.raises(IntegrityError), engines[0].begin() as connection:
+        connection.execute(insert, row | wrong)
+    with engines[0].begin() as connection:
+        connection.execute(insert, row)

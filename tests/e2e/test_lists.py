@@ -28,10 +28,10 @@ async def stack() -> AsyncIterator[Stack]:
         yield running
 
 
-async def tiendo(stack: Stack, *arguments: str) -> tuple[int, str]:
-    """Run a command in English; give its exit code and all it said."""
+async def tiendo(stack: Stack, *arguments: str, lang: str = "en") -> tuple[int, str]:
+    """Run a command; give its exit code and all it said."""
     environ = {name: value for name, value in stack.environ.items() if name.startswith("TIENDO_")} | {"COLUMNS": "240"}
-    done = await asyncio.to_thread(lambda: CliRunner().invoke(app, ["--lang", "en", *arguments], env=environ))
+    done = await asyncio.to_thread(lambda: CliRunner().invoke(app, ["--lang", lang, *arguments], env=environ))
     return done.exit_code, done.output
 
 
@@ -62,6 +62,26 @@ async def test_a_register_is_imported_in_one_command(stack: Stack, tmp_path: Pat
     assert "A3    2.00001 is stored as a number" in told
     assert "… and 337 more; all of them: --limit 0" in told
     assert "339 wrong\nNothing was changed" in told
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+async def test_what_is_exported_is_imported_again(stack: Stack, tmp_path: Path, lang: str) -> None:
+    """Each kind of file of the services, as typed in either language, says nothing new; linked data is no list."""
+    said = {}
+    for ending in ("csv", "xlsx", "json", "jsonld"):
+        file = str(tmp_path / f"services.{ending}")
+        await tiendo(stack, "catalog", "export", file, lang=lang)
+        said[ending] = [
+            await tiendo(stack, "catalog", "import", file, *more, lang=lang)
+            for more in ((), ("--register", "--dry-run"))
+        ]
+    count = "227 không đổi" if lang == "vi" else "227 unchanged"
+
+    for ending in ("csv", "xlsx", "json"):
+        assert [(code, told.splitlines()[-2]) for code, told in said[ending]] == [(0, count)] * 2
+    assert [code for code, _ in said["jsonld"]] == [1, 1]
+    linked = json.loads((tmp_path / "services.jsonld").read_text())["@graph"]
+    assert sum("schema:GovernmentService" in each["@type"] for each in linked) == 227
 
 
 async def test_a_mapping_names_the_216_slots(stack: Stack, tmp_path: Path) -> None:
@@ -99,6 +119,7 @@ async def test_a_progress_list_is_recorded_all_or_nothing(stack: Stack, tmp_path
     fine = str(workbook(tmp_path / "tien-do.xlsx", [HEADINGS, *good]))
 
     refused, told = await tiendo(stack, "integration", "import", bad)
+    _, told_in_vietnamese = await tiendo(stack, "integration", "import", bad, lang="vi")
     _, dry = await tiendo(stack, "integration", "import", fine, "--dry-run")
     before = (
         await stack.integration_stub.ListEvents(integration_service_pb2.ListEventsRequest(page_size=1))
@@ -116,6 +137,22 @@ async def test_a_progress_list_is_recorded_all_or_nothing(stack: Stack, tmp_path
 
     assert refused == 1
     assert [line.split()[0] for line in told.splitlines() if line[1:2].isdigit()] == ["D3", "E6", "B10"]
+    for each, stage, date, number in (
+        (
+            told,
+            "D3 There is no stage “Xây rồi”; give its words, or one of: SELECTED, STANDARDISED",
+            "E6 There is no date 31/09/2022; check day, month and year.",
+            "B10 The programme has no service “500”; mend it, or say which: --accept ID=ROW.",
+        ),
+        (
+            told_in_vietnamese,
+            "D3 Không có giai đoạn “Xây rồi”; dùng tên giai đoạn, hoặc: SELECTED, STANDARDISED",
+            "E6 Không có ngày 31/09/2022 trên lịch; hãy kiểm tra ngày, tháng, năm.",
+            "B10 Chương trình không có dịch vụ “500”; hãy sửa, hoặc chỉ rõ: --accept MÃ=DÒNG.",
+        ),
+    ):
+        plain = " ".join(each.split())
+        assert [fix for fix in (stage, date, number) if fix not in plain] == []
     assert "3 wrong\nNothing was changed" in told
     assert "12 steps would be recorded." in dry
     assert (code, again, after - before) == (0, 0, 12)

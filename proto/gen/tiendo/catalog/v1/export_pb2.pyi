@@ -34,7 +34,7 @@ class _ExportFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExportFo
     EXPORT_FORMAT_XLSX: _ExportFormat.ValueType  # 2
     """A workbook of one sheet, every cell a text."""
     EXPORT_FORMAT_JSON: _ExportFormat.ValueType  # 3
-    """A list of Service by protobuf's JSON mapping: all that the catalog holds."""
+    """A list of Service by protobuf's JSON mapping: all that the catalog holds. ImportServices reads it, dates included."""
     EXPORT_FORMAT_JSON_LD: _ExportFormat.ValueType  # 4
     """Linked data in terms of CPSV-AP 3.2.0 and schema.org. What is not known is left out, and told of at the dataset."""
 
@@ -50,7 +50,7 @@ that begins with `'`, has a `'` before it: drop one `'` at the beginning of a ce
 EXPORT_FORMAT_XLSX: ExportFormat.ValueType  # 2
 """A workbook of one sheet, every cell a text."""
 EXPORT_FORMAT_JSON: ExportFormat.ValueType  # 3
-"""A list of Service by protobuf's JSON mapping: all that the catalog holds."""
+"""A list of Service by protobuf's JSON mapping: all that the catalog holds. ImportServices reads it, dates included."""
 EXPORT_FORMAT_JSON_LD: ExportFormat.ValueType  # 4
 """Linked data in terms of CPSV-AP 3.2.0 and schema.org. What is not known is left out, and told of at the dataset."""
 Global___ExportFormat: _TypeAlias = ExportFormat  # noqa: Y015

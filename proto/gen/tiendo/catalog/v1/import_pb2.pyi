@@ -142,7 +142,7 @@ class ImportOptions(_message.Message):
     AT_LEAST_FIELD_NUMBER: _builtins.int
     programme: _builtins.str
     """`programmes/{id}`; empty, or nothing set: the installation's default. Rows fill its places; more rows than places are
-    refused (PLAN_CONFLICT).
+    refused (PLAN_CONFLICT). Where it has no services yet, rows that give an id become services of that id.
     """
     register: _builtins.bool
     """A register that belongs to no programme: every row that fits no service is a service of its own."""
@@ -158,8 +158,8 @@ class ImportOptions(_message.Message):
     """
     @_builtins.property
     def column_map(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Headings of the file with their fields, where they are not known by themselves: code, service, plan_number, name,
-        english_gloss, field, agency, level, audience, online_level, channel; `-` leaves a column out.
+        """Headings of the file with their fields, where they are not known by themselves: code, service, plan_number,
+        memberships, name, english_gloss, field, agency, level, audience, online_level, channel; `-` leaves a column out.
         """
 
     @_builtins.property
