@@ -7,6 +7,7 @@ import time
 import unicodedata
 from collections.abc import AsyncIterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.protobuf.message import Message
@@ -500,7 +501,7 @@ async def test_health_answers_while_a_long_list_comes_in(tmp_path: Path) -> None
     """Ten thousand rows are read, decided and written, and who asks meanwhile waits as good as never."""
     file = workbook(tmp_path / "list.xlsx", export(10_000), merges={"A1:E1": "DANH MỤC"})
     async with running_catalog(tmp_path) as catalog:
-        health = health_pb2_grpc.HealthStub(catalog.channel)
+        health: Any = health_pb2_grpc.HealthStub(catalog.channel)
         coming = asyncio.create_task(import_list(catalog, file, register=True))
         waits = []
         while not coming.done():
