@@ -236,7 +236,7 @@ def as_json(told: dict[str, Any]) -> dict[str, Any]:
 
 
 @given(catalogs, forms)
-@settings(max_examples=25)
+@settings(max_examples=20)
 def test_a_file_of_the_catalog_is_the_catalog_again(
     pair: Pair, drawn: list[tuple[service_pb2.Service, bool, bool]], form: tuple[str, str]
 ) -> None:
