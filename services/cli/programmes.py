@@ -65,6 +65,20 @@ def get(session: Session, programme: ProgrammeArgument = "") -> None:
     _show(session, found)
 
 
+def _worded(
+    session: Session, name: str, planned: int, start: str, target: str, owner: str, gloss: str
+) -> programme_pb2.Programme:
+    """Put what was typed into a message; what was left out is left out there too."""
+    return programme_pb2.Programme(
+        display_name=name,
+        planned_count=planned,
+        start_date=parse_date(start, session.lang) if start else None,
+        target_date=parse_date(target, session.lang) if target else None,
+        owner=owner,
+        english_gloss=gloss,
+    )
+
+
 @command(app, "create")
 def create(
     session: Session,
@@ -79,14 +93,7 @@ def create(
     request_id: Annotated[str, typer.Option("--request-id", help="To send the same command again.")] = "",
 ) -> None:
     """Add a programme. Its places are filled by tiendo catalog import --programme ID, or create --programme ID."""
-    made = programme_pb2.Programme(
-        display_name=name,
-        planned_count=planned,
-        start_date=parse_date(start, session.lang) if start else None,
-        target_date=parse_date(target, session.lang) if target else None,
-        owner=owner,
-        english_gloss=gloss,
-    )
+    made = _worded(session, name, planned, start, target, owner, gloss)
     if citation:
         made.provenance.add(kind=provenance_pb2.PROVENANCE_KIND_REPORTED, citation=citation)
     request = pb.CreateProgrammeRequest(programme_id=programme, programme=made, request_id=request_id)
@@ -109,16 +116,8 @@ def update(
 ) -> None:
     """Change what is given; the only way a denominator moves."""
     before = session.client.catalog.GetProgramme(pb.GetProgrammeRequest(name=programme_name(programme))).programme
-    made = programme_pb2.Programme(
-        name=before.name,
-        display_name=name,
-        planned_count=planned,
-        start_date=parse_date(start, session.lang) if start else None,
-        target_date=parse_date(target, session.lang) if target else None,
-        owner=owner,
-        english_gloss=gloss,
-        etag=etag or before.etag,
-    )
+    made = _worded(session, name, planned, start, target, owner, gloss)
+    made.name, made.etag = before.name, etag or before.etag
     paths = [field.name for field, _ in made.ListFields() if field.name not in {"name", "etag"}]
     if not paths:
         choices = "--name, --planned, --start, --target, --owner, --gloss"
