@@ -44,10 +44,14 @@ class Launch:
         self._page_ports = page_ports
         self._migrating: dict[str, Child] = {}
         self._running: dict[str, Child] = {}
+        self._others: set[str] = set()
         self._migrated: set[str] = set()
 
     def run(self) -> None:
-        """Start everything; return when every service answers. Raises EndedError, and StopError when it was told why not."""
+        """Start everything; return when every process of each service answers.
+
+        Raises EndedError, and StopError when it was told why not.
+        """
         if not self._session.as_json:
             self._session.say(self._session.word("screen.up.starting"))
         self._engine.begin(self._children)
@@ -70,10 +74,8 @@ class Launch:
         while waiting:
             self._look(waiting)
             for service in sorted(waiting - set(self._migrating)):
-                if serving(self._addresses.host, self._addresses.ports[service]):
+                if self._answers(service):
                     waiting.remove(service)
-                    for name in names(self._engine, service)[1:]:
-                        self._start(name, service)
             if waiting and time.monotonic() > deadline:
                 service = min(waiting)
                 log = (self._migrating.get(service) or self._running[service]).log
@@ -82,6 +84,18 @@ class Launch:
                 raise StopError(1)
             if waiting:
                 time.sleep(_HEALTH_POLL_SECONDS)
+
+    def _answers(self, service: str) -> bool:
+        """Whether all of a service's processes answer; the others are started once the first does."""
+        if not serving(self._addresses.host, self._addresses.ports[service]):
+            return False
+        others = names(self._engine, service)[1:]
+        for name in others:
+            if name not in self._others:
+                self._others.add(name)
+                self._start(name, service)
+        # Which of those that share a port answers a call is for the system to choose: each one's page tells of itself.
+        return all(pages.answers(f"{calling_host(self._addresses.host)}:{self._page_ports[name]}") for name in others)
 
     def _look(self, waiting: set[str]) -> None:
         """Go on with a service whose migration ended, and migrate one that ended on an old database."""
