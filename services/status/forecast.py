@@ -165,14 +165,15 @@ def _state(remaining: int, days_since: int, *, enough: bool) -> ForecastState:
 def weekly(observed: Counter[PartialDate], end: date) -> tuple[int, ...]:
     """Count completions week by week, oldest first, from the week of the first date to the one that ends on `end`.
 
-    Those of one month are spread evenly over its days up to `end`.
+    Those of one month are spread evenly over its days up to `end`. What was told earlier than it is dated, as under a clock
+    that went wrong, had happened by then: it counts on `end`.
     """
     if not observed:
         return ()
-    first = min(when.first_day() for when in observed)
+    first = min(end, *(when.first_day() for when in observed))
     weeks = [0] * ((end - first).days // 7 + 1)
     for when, number in observed.items():
-        begins = when.first_day()
+        begins = min(when.first_day(), end)
         days = (min(when.last_day(), end) - begins).days + 1
         for place in range(number):
             day = begins + timedelta(days=(2 * place + 1) * days // (2 * number))

@@ -136,6 +136,14 @@ def test_a_month_is_spread_over_its_weeks() -> None:
     assert (sum(mixed), mixed[0]) == (6, 2)
 
 
+def test_what_was_told_before_its_date_counts_on_the_last_day() -> None:
+    """A clock that went wrong may date a step later than it was told: it counts in the last week, and nothing breaks."""
+    later = PartialDate.of_day(END + timedelta(days=12))
+
+    assert weekly(Counter({later: 3}), END) == (3,)
+    assert weekly(Counter({later: 1, PartialDate.of_day(END - timedelta(days=7)): 2}), END) == (2, 1)
+
+
 @settings(deadline=None)
 @given(
     st.dictionaries(st.dates(date(2022, 1, 1), END).map(PartialDate.of_day), st.integers(1, 9), min_size=1),
