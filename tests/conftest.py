@@ -1,5 +1,7 @@
 """What holds for every test: it ends in time, and a slow machine is no fault of a property."""
 
+import gc
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -12,3 +14,9 @@ settings.load_profile("tiendo")
 def pytest_configure(config: pytest.Config) -> None:
     """Bound the time of each test."""
     config.pluginmanager.register(Limits())
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage among what the tests make, not among the code and the thousands of tests that were read."""
+    gc.collect()
+    gc.freeze()

@@ -1,8 +1,5 @@
 """`python -m services.catalog [serve|migrate|schema]`."""
 
-from services.catalog.app import serve
-from services.catalog.config import CatalogSettings
-from services.catalog.storage import journal
-from services.common.runtime import main
+from services.common.process import be
 
-main("catalog", CatalogSettings, serve, journal)
+be("services.common.program", "catalog")

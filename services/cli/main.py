@@ -39,11 +39,7 @@ app.add_typer(programmes.catalog_app, name="catalog")
 app.add_typer(progress.app, name="integration")
 
 
-def run() -> None:
+def main() -> None:
     """Be the program. What parts log for a service's operator, a command tells on the screen; `serve` sets up its own."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     app()
-
-
-if __name__ == "__main__":
-    run()

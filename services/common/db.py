@@ -1,4 +1,4 @@
-"""The database: engines, transactions, instants, migrations.
+"""The database: engines, transactions, instants.
 
 Invariant: a write transaction holds the write lock from its first statement (`BEGIN IMMEDIATE` on SQLite), so it can never
 fail half-way because a reader was turned into a writer; a read transaction never takes it.
@@ -7,7 +7,7 @@ fail half-way because a reader was turned into a writer; a read transaction neve
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -15,10 +15,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import (
     BigInteger,
     Connection,
@@ -27,16 +23,13 @@ from sqlalchemy import (
     Engine,
     Executable,
     Integer,
-    MetaData,
     Table,
     create_engine,
     event,
-    text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
-from sqlalchemy.schema import CreateSchema
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
 
@@ -48,12 +41,6 @@ T = TypeVar("T")
 _BUSY_SECONDS = 5.0
 _ROWS_A_STATEMENT = 1000
 _AGAIN_SECONDS = 0.01
-MIGRATION_BUSY_SECONDS = 60.0  # of many that start at once, the last waits for all others
-_MIGRATION_LOCK = 7_100_227  # any constant: with the service's name, one lock for all its migrations in one database
-
-
-class SchemaError(Exception):
-    """The database has another schema than this code; the message gives both and the command."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -200,95 +187,6 @@ def _upsert(dialect: str, table: Table, columns: tuple[str, ...], keys: tuple[st
     changes = {name: insert.excluded[name] for name in columns if name not in keys}
     statement: Executable = insert.on_conflict_do_update(index_elements=list(keys), set_=changes)
     return statement
-
-
-def scripts(service: str, connection: Connection | None = None) -> Config:
-    """Give alembic the migrations of a service, to run on this connection."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent.parent / service / "migrations"))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    return config
-
-
-def revisions(service: str) -> list[str]:
-    """Give the schemas that this code knows, the newest first."""
-    return [script.revision for script in ScriptDirectory.from_config(scripts(service)).walk_revisions()]
-
-
-def found_revision(connection: Connection) -> str:
-    """Give the schema found in the database; "none" when there is none."""
-    return MigrationContext.configure(connection).get_current_revision() or "none"
-
-
-def check_schema(engine: Engine, service: str) -> None:
-    """Raise SchemaError unless the database has exactly the newest schema that this code knows."""
-    known = revisions(service)
-    with read_transaction(engine) as connection:
-        found = found_revision(connection)
-    if found == known[0]:
-        return
-    refuse_newer(engine, found, known)
-    raise SchemaError(f"{engine.url} has schema {found}, this version needs {known[0]}; run `tiendo migrate`")
-
-
-def refuse_newer(engine: Engine, found: str, known: Sequence[str]) -> None:
-    """Raise SchemaError when a database has a schema that this code does not know, which is to say a newer one."""
-    if found not in {"none", *known}:
-        raise SchemaError(
-            f"{engine.url} has schema {found}, newer than this version of Tiendo, which knows {known[0]}; "
-            "a schema never goes back: install the version that made it, or `tiendo restore` the back-up from before"
-        )
-
-
-def migrate(
-    engine: Engine, service: str, begin: Callable[[Connection], None] = lambda _: None, *, to: str = "head"
-) -> tuple[str, str]:
-    """Bring the schema of `service` to revision `to`; give what was found and what it is now. Twice changes nothing.
-
-    `begin` fills what a new schema needs, in the same transaction; any number of processes may do this at once. Raises
-    SchemaError, having changed nothing, when the schema found is newer than this code: there is no way back.
-    """
-    with write_transaction(engine) as connection:
-        return migrate_in(connection, service, begin, to=to)
-
-
-def migrate_in(
-    connection: Connection, service: str, begin: Callable[[Connection], None] = lambda _: None, *, to: str = "head"
-) -> tuple[str, str]:
-    """Do what `migrate` does in a write transaction that the caller ends."""
-    lock_schema(connection, service)
-    if connection.dialect.name == "postgresql":
-        _make_schema(connection)
-    known = revisions(service)
-    found, wanted = found_revision(connection), known[0] if to == "head" else to
-    refuse_newer(connection.engine, found, known)
-    if found != wanted:
-        command.upgrade(scripts(service, connection), wanted)
-    begin(connection)
-    return found, wanted
-
-
-def lock_schema(connection: Connection, service: str) -> None:
-    """Let nobody else change this service's schema in this database before the write transaction ends."""
-    if connection.dialect.name == "postgresql":
-        keys = {"key": _MIGRATION_LOCK, "service": service}
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key, hashtext(:service))"), keys)
-
-
-def _make_schema(connection: Connection) -> None:
-    """Make the schema that the database URL names first in its search_path, where it is not there."""
-    if connection.execute(text("SELECT current_schema()")).scalar() is None:
-        path = connection.execute(text("SELECT current_setting('search_path')")).scalar_one()
-        name = path.split(",")[0].strip().strip('"')
-        connection.execute(CreateSchema(name, if_not_exists=True))
-
-
-def run_migrations(context: Any, metadata: MetaData) -> None:
-    """Be the body of every `migrations/env.py`: run the scripts on the connection that `migrate` holds."""
-    context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
-    with context.begin_transaction():
-        context.run_migrations()
 
 
 def shown_url(url: str) -> str:

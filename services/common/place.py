@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from services.common import db
 from services.common.journal import Journal
 from services.common.lease import LeaseTable, has_ended
+from services.common.schema import revisions
 
 _LOOK_SECONDS = 0.1
 _INSUFFICIENT_PRIVILEGE = "42501"
@@ -109,7 +110,7 @@ def of_schema(place: Place, found: str) -> TransferRefusedError:
         return TransferRefusedError(
             "no_schema", f"{place.service}: {place.shown} holds no Tiendo database", url=place.shown
         )
-    known = db.revisions(place.service)[0]
+    known = revisions(place.service)[0]
     return TransferRefusedError(
         "newer",
         f"{place.service}: schema {found} is newer than this version of Tiendo, which knows {known}; "

@@ -6,36 +6,29 @@ last relay, and only then the connections close.
 
 import asyncio
 import contextlib
-import os
 import secrets
-import sys
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import structlog
 from google.protobuf.descriptor import ServiceDescriptor
-from pydantic import ValidationError
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
 from services.common import db, gauges
 from services.common.broker import Broker
 from services.common.call import Calls
-from services.common.carry import COMMANDS, carry
-from services.common.config import ServiceSettings, Settings, SettingsError, check_environment, explain
-from services.common.db import SchemaError
+from services.common.config import ServiceSettings, Settings
 from services.common.errors import Refusal
 from services.common.feed import Feed, FeedState
 from services.common.health import Health, Part
 from services.common.journal import Head, Journal, Row, utc_now
-from services.common.log import configure
 from services.common.metrics import Metrics
-from services.common.ports import PortTakenError, check_port
+from services.common.ports import check_port
 from services.common.relay import Publication, Relay
 from services.common.replicas import Replicas, look
-from services.common.schema import describe
-from services.common.server import Server, run
+from services.common.schema import check_schema
+from services.common.server import Server
 from services.common.snapshot import Live, Reached, State
 from services.common.stream import RelayState
 from services.common.telemetry import Telemetry
@@ -99,7 +92,7 @@ class Runtime(Generic[S, W]):
         """Open the database and load the state. Raises SchemaError. Needs a running event loop."""
         self.service, self.shared, self.own, self.journal, self.clock = service, shared, own, journal, clock
         self.engine = db.open_engine(own.database(service, shared))
-        db.check_schema(self.engine, service)
+        check_schema(self.engine, service)
         self.reached = Reached()
         with db.read_transaction(self.engine) as connection:
             first = load(connection)
@@ -227,78 +220,3 @@ class Runtime(Generic[S, W]):
 
 def _feed_reason(feed: Feed) -> Callable[[], str]:
     return lambda: feed.reason if feed.state in {FeedState.UNREACHABLE, FeedState.HALTED} else ""
-
-
-def migrate(service: str, shared: Settings, own: ServiceSettings, journal: Journal) -> tuple[str, str]:
-    """Bring the schema up to date and begin the journal; give the schema found and the schema made. Raises SchemaError."""
-    engine = db.open_engine(own.database(service, shared), busy_seconds=db.MIGRATION_BUSY_SECONDS)
-    try:
-        return db.migrate(
-            engine, service, lambda connection: journal.found(connection, secrets.token_hex(8), utc_now())
-        )
-    finally:
-        engine.dispose()
-
-
-O = TypeVar("O", bound=ServiceSettings)  # noqa: E741 (the type of the own settings)
-
-
-def main(
-    service: str,
-    settings: type[O],
-    serve: Callable[[Settings, O, asyncio.Event], Awaitable[None]],
-    journal: Journal,
-    others: dict[str, Callable[[Settings, O], Awaitable[str]]] | None = None,
-) -> None:
-    """Be `python -m services.<service> [serve|migrate|schema|…]`. Exit codes: 0 done, 1 refused, 2 wrong usage, 3 unreachable.
-
-    `others` are further commands of the service, each giving a sentence to print.
-    """
-    others = others or {}
-    words = sys.argv[1:] or ["serve"]
-    try:
-        shared, own = read_settings(settings)
-        configure(service, shared.log_format, shared.log_level)
-        match words:
-            case ["serve"]:
-                run(lambda stopping: serve(shared, own, stopping), grace_seconds=shared.drain_seconds)
-            case ["migrate"]:
-                found, made = migrate(service, shared, own, journal)
-                done = "nothing to do" if found == made else f"{made} made"
-                print(f"{service}: schema {found} found, {done}")  # noqa: T201
-            case ["schema"]:
-                print(describe(service, own.database(service, shared)))  # noqa: T201
-            case [command] if command in others:
-                print(asyncio.run(_awaited(others[command](shared, own))))  # noqa: T201
-            case _:
-                code = carry(service, journal, shared, own, words)
-                if code == _USAGE:
-                    usage = " | ".join(("serve", "migrate", "schema", *others, *COMMANDS.values()))
-                    print(f"usage: python -m services.{service} [{usage}]", file=sys.stderr)  # noqa: T201
-                sys.exit(code)
-    except (SettingsError, SchemaError, PortTakenError) as refusal:
-        print(f"{service}: {refusal}", file=sys.stderr)  # noqa: T201
-        sys.exit(1)
-    except DBAPIError as failure:
-        if not db.may_pass(failure):
-            raise
-        setting = f"TIENDO_{service.upper()}_DATABASE_URL"
-        said = " ".join(str(failure.orig).split())
-        print(f"{service}: the database does not answer ({said}); start it or mend {setting}", file=sys.stderr)  # noqa: T201
-        sys.exit(1)
-
-
-async def _awaited(pending: Awaitable[str]) -> str:
-    return await pending
-
-
-def read_settings(settings: type[O]) -> tuple[Settings, O]:
-    """Read and check the environment. Raises SettingsError naming the variable."""
-    check_environment(os.environ, settings)
-    made: list[Any] = []
-    for kind in (Settings, settings):
-        try:
-            made.append(kind())
-        except ValidationError as error:
-            raise explain(error, kind.model_config.get("env_prefix", "")) from None
-    return made[0], made[1]

@@ -14,7 +14,6 @@ from importlib.metadata import version
 from threading import Thread
 
 from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
@@ -75,6 +74,9 @@ class Telemetry:
         self._provider: TracerProvider | None = None
         self._tracer: trace.Tracer | None = None
         if exporter is None and endpoint:
+            # Read only where there is a collector: it takes a tenth of a start.
+            from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+
             exporter = OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"), timeout=2)
         if exporter is not None:
             self._provider = TracerProvider(resource=self.resource, shutdown_on_exit=False)

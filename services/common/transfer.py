@@ -16,7 +16,9 @@ from services.common.archive import Archived, ArchiveError, close_part, write_pa
 from services.common.chain import BrokenChainError
 from services.common.contents import HEAD, JOURNAL, Contents, Source, TableContents, Tally, Tell, check_journal, head_of
 from services.common.journal import Head
+from services.common.migrations import lock_schema, migrate_in
 from services.common.place import Place, TransferRefusedError, of_schema, reached, refuse_changed, refuse_served
+from services.common.schema import found_revision, revisions
 
 # Told while rows pass: "check" or "write", table, rows so far, rows in all.
 Progress = Callable[[str, str, int, int], None]
@@ -28,8 +30,8 @@ class Stored:
     def __init__(self, connection: Connection, place: Place) -> None:
         """Raises TransferRefusedError where there is no Tiendo database, or a newer one."""
         self._connection, self._place = connection, place
-        self.schema = db.found_revision(connection)
-        if self.schema not in db.revisions(place.service):
+        self.schema = found_revision(connection)
+        if self.schema not in revisions(place.service):
             raise of_schema(place, self.schema)
         self.tables = tables.data_tables(connection)
         head = head_of(self.columns(HEAD), self.lines(HEAD))
@@ -125,7 +127,7 @@ def _placing(
     place: Place, source: Source, *, replace: bool, lease_seconds: float, tell: Progress, epoch: str = ""
 ) -> Iterator[Placed]:
     contents = source.contents
-    if contents.schema not in db.revisions(place.service):
+    if contents.schema not in revisions(place.service):
         raise of_schema(place, contents.schema)
     is_new = place.file is not None and not place.file.exists()
     committed = False
@@ -135,12 +137,12 @@ def _placing(
             with db.write_transaction(engine) as connection:
                 if connection.dialect.name == "postgresql":
                     connection.execute(text("SET LOCAL lock_timeout = '5s'"))
-                db.lock_schema(connection, place.service)
+                lock_schema(connection, place.service)
                 refuse_changed(connection, place, seen)
                 replaces = _clear(connection, place, replace=replace)
-                db.migrate_in(connection, place.service, to=contents.schema)
+                migrate_in(connection, place.service, to=contents.schema)
                 _fill(connection, place, source, tell)
-                db.migrate_in(connection, place.service, place.journal.lease.found)
+                migrate_in(connection, place.service, place.journal.lease.found)
                 head = place.journal.rename_epoch(connection, epoch) if epoch else contents.head
                 yield Placed(contents, head, replaces)
         committed = True

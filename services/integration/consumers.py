@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from google.protobuf.message import DecodeError
 
 from services.common.config import ServiceSettings, Settings, SettingsError
-from services.common.db import check_schema, open_engine
+from services.common.db import open_engine
 from services.common.errors import Refusal
 from services.common.feed import Checkpoint, Feed, FeedHaltedError, FeedState, PeerUnavailableError
 from services.common.journal import Row
 from services.common.peer import Peer
 from services.common.runtime import Runtime
+from services.common.schema import check_schema
 from services.integration import usecases
 from services.integration.storage import CATALOG, IntegrationWork, State
 from tiendo.catalog.v1 import catalog_service_pb2, events_pb2

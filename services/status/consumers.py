@@ -10,12 +10,13 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from services.common.config import ServiceSettings, Settings, SettingsError
-from services.common.db import check_schema, open_engine
+from services.common.db import open_engine
 from services.common.envelope import header_of, split_events, unseal
 from services.common.feed import Checkpoint, EpochChangedError, Feed, PeerUnavailableError
 from services.common.journal import Row, digest_of
 from services.common.peer import Peer
 from services.common.runtime import Runtime
+from services.common.schema import check_schema
 from services.status import usecases
 from services.status.storage import SOURCES, State, StatusWork
 from tiendo.catalog.v1 import catalog_service_pb2

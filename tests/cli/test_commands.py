@@ -143,9 +143,9 @@ def test_up_refuses_a_taken_port_and_names_the_setting(tmp_path: Path) -> None:
 
 
 def test_module_is_the_program_too() -> None:
-    """`python -m services.cli.main` is `tiendo`."""
+    """`python -m services.cli` is `tiendo`."""
     done = subprocess.run(
-        [sys.executable, "-m", "services.cli.main", "--help"], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "services.cli", "--help"], capture_output=True, text=True, timeout=60, check=False
     )
 
     assert done.returncode == 0

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from services.catalog.config import CatalogSettings
 from services.common.config import ServiceSettings, Settings, SettingsError, check_environment, explain, names
-from services.common.runtime import read_settings
+from services.common.program import read_settings
 from services.status.config import StatusSettings
 
 

@@ -9,9 +9,9 @@ from sqlalchemy import text
 from services.catalog.config import CatalogSettings
 from services.catalog.storage import journal
 from services.common.config import Settings
-from services.common.db import SchemaError, check_schema, migrate, open_engine, write_transaction
-from services.common.runtime import migrate as migrate_service
-from services.common.schema import describe
+from services.common.db import open_engine, write_transaction
+from services.common.migrations import migrate, migrate_service
+from services.common.schema import SchemaError, check_schema, describe
 from tests.support.databases import ENGINES, new_database
 
 

@@ -12,12 +12,13 @@ from services.catalog.config import CatalogSettings
 from services.catalog.storage import journal
 from services.common import db
 from services.common.config import Settings
-from services.common.runtime import migrate
+from services.common.migrations import migrate, migrate_service, scripts
+from services.common.schema import found_revision, revisions
 from tests.support.databases import ENGINES, new_database
 from tests.support.next_version import NEXT, ROOT, copy_next_version, run_with
 
 PROCESSES = 20
-KNOWN = db.revisions("catalog")[0]
+KNOWN = revisions("catalog")[0]
 
 
 @pytest.fixture(params=ENGINES)
@@ -45,7 +46,7 @@ def began(engine: Engine) -> tuple[str, list[tuple[str, int]], list[str]]:
     with db.read_transaction(engine) as connection:
         heads = [(row.epoch, row.sequence) for row in connection.execute(text("SELECT * FROM journal_head"))]
         holders = list(connection.execute(text("SELECT holder FROM lease")).scalars())
-        return db.found_revision(connection), heads, holders
+        return found_revision(connection), heads, holders
 
 
 def test_twenty_at_once_on_an_empty_database(url: str, engine: Engine) -> None:
@@ -61,7 +62,7 @@ def test_twenty_at_once_on_an_empty_database(url: str, engine: Engine) -> None:
 
 def test_twenty_at_once_on_an_old_database(url: str, engine: Engine, next_version: Path) -> None:
     """20 processes of the next version migrate a database of this one: one does it, and the journal keeps its epoch."""
-    migrate("catalog", Settings(), CatalogSettings(database_url=url), journal)
+    migrate_service("catalog", Settings(), CatalogSettings(database_url=url), journal)
     _, before, _ = began(engine)
 
     done = run_with(next_version, "tests.support.migrate_at_once", url, str(PROCESSES))
@@ -96,7 +97,7 @@ def test_a_newer_schema_is_neither_served_nor_taken_back(url: str, engine: Engin
 
 def test_an_older_schema_is_not_served(url: str, engine: Engine, next_version: Path) -> None:
     """The next version on a database of this one says both numbers and the command; after it, it serves nothing less."""
-    migrate("catalog", Settings(), CatalogSettings(database_url=url), journal)
+    migrate_service("catalog", Settings(), CatalogSettings(database_url=url), journal)
     settings = {"TIENDO_CATALOG_DATABASE_URL": url, "TIENDO_CATALOG_PORT": "0"}
 
     refused = run_with(next_version, "services.catalog", "serve", **settings)
@@ -110,16 +111,16 @@ def test_an_older_schema_is_not_served(url: str, engine: Engine, next_version: P
 @pytest.mark.parametrize("service", ["catalog", "integration", "status"])
 def test_every_step_back_is_refused_with_why(url: str, engine: Engine, service: str) -> None:
     """The scripts themselves refuse as well, with what to do instead, and leave the tables."""
-    db.migrate(engine, service)
+    migrate(engine, service)
 
     with (
         pytest.raises(RuntimeError, match="no way back from this schema: restore the back-up taken before"),
         db.write_transaction(engine) as connection,
     ):
-        command.downgrade(db.scripts(service, connection), "base")
+        command.downgrade(scripts(service, connection), "base")
 
     with db.read_transaction(engine) as connection:
-        assert db.found_revision(connection) == db.revisions(service)[0]
+        assert found_revision(connection) == revisions(service)[0]
 
 
 def test_a_schema_of_its_own_in_a_shared_database(tmp_path: Path) -> None:
@@ -130,8 +131,8 @@ def test_a_schema_of_its_own_in_a_shared_database(tmp_path: Path) -> None:
 
     for service, url in urls.items():
         engine = db.open_engine(url)
-        assert db.migrate(engine, service)[0] == "none"
-        assert db.migrate(engine, service)[0] == db.revisions(service)[0]
+        assert migrate(engine, service)[0] == "none"
+        assert migrate(engine, service)[0] == revisions(service)[0]
         engine.dispose()
     engine = db.open_engine(shared)
     with db.read_transaction(engine) as connection:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from services.common.config import SettingsError
-from services.common.db import SchemaError, open_engine, write_transaction
+from services.common.db import open_engine, write_transaction
 from services.common.journal import Row
+from services.common.schema import SchemaError
 from services.status import usecases
 from services.status.consumers import rebuild
 from tests.support.peers import Peers, blocked, integrated, running_peers

@@ -10,7 +10,8 @@ from services.catalog import storage as catalog_storage
 from services.common import db, tables
 from services.common.config import SERVICES, ServiceSettings, Settings
 from services.common.contents import HEAD, JOURNAL, check_journal
-from services.common.runtime import migrate
+from services.common.migrations import migrate_service
+from services.common.schema import revisions
 from services.integration import storage as integration_storage
 from services.status import storage as status_storage
 from tests.support.databases import ENGINES, new_database
@@ -42,7 +43,7 @@ def engine(url: str) -> Iterator[Engine]:
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_schema_comes_with_what_was_written_in_it(service: str) -> None:
     """No schema is released without data of it, so that the test below begins at each."""
-    assert set(db.revisions(service)) <= {released(release, service).contents.schema for release in RELEASES}
+    assert set(revisions(service)) <= {released(release, service).contents.schema for release in RELEASES}
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -52,8 +53,8 @@ def test_released_data_comes_to_todays_schema(url: str, engine: Engine, release:
     data = released(release, service)
     put_back(engine, data)
 
-    first = migrate(service, Settings(), ServiceSettings(database_url=url), JOURNALS[service])
-    second = migrate(service, Settings(), ServiceSettings(database_url=url), JOURNALS[service])
+    first = migrate_service(service, Settings(), ServiceSettings(database_url=url), JOURNALS[service])
+    second = migrate_service(service, Settings(), ServiceSettings(database_url=url), JOURNALS[service])
     with db.read_transaction(engine) as connection:
         now = tables.data_tables(connection)
         rows = {
@@ -61,7 +62,7 @@ def test_released_data_comes_to_todays_schema(url: str, engine: Engine, release:
             for name, table in data.contents.tables.items()
         }
 
-    newest = db.revisions(service)[0]
+    newest = revisions(service)[0]
     assert (first, second) == ((data.contents.schema, newest), (newest, newest))
     assert {name: len(found) for name, found in rows.items()} == {
         name: table.summary.rows for name, table in data.contents.tables.items()

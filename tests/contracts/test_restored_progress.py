@@ -9,6 +9,7 @@ from sqlalchemy import text
 from services.common import db, tables
 from services.common.envelope import header_of
 from services.common.journal import Row
+from services.common.migrations import migrate
 from services.common.place import Place
 from services.common.transfer import back_up, moving, restoring
 from services.status.storage import journal
@@ -34,7 +35,7 @@ def filled(kind: str, folder: Path) -> Place:
     place = Place("status", new_database(kind, folder), journal)
     engine = db.open_engine(place.url)
     put_back(engine, released(RELEASES[-1], "status"))
-    db.migrate(engine, "status", journal.lease.found)
+    migrate(engine, "status", journal.lease.found)
     engine.dispose()
     return place
 

@@ -11,7 +11,8 @@ from sqlalchemy.exc import IntegrityError
 import services.catalog.storage
 import services.integration.storage
 import services.status.storage
-from services.common import db
+from services.common.migrations import migrate
+from services.common.schema import revisions
 from tests.support.databases import ENGINES, new_engine
 
 TABLES = {
@@ -53,11 +54,11 @@ def schema(engine: Engine, metadata: MetaData) -> dict[str, Any]:
 def test_the_migrations_make_exactly_the_tables_of_the_code(engines: tuple[Engine, Engine], service: str) -> None:
     """An empty database brought up to date has the columns and constraints that the code names; again changes nothing."""
     migrated, made = engines
-    first = db.migrate(migrated, service)
-    second = db.migrate(migrated, service)
+    first = migrate(migrated, service)
+    second = migrate(migrated, service)
     TABLES[service].create_all(made)
 
-    newest = db.revisions(service)[0]
+    newest = revisions(service)[0]
     assert first == ("none", newest)
     assert second == (newest, newest)
     assert schema(migrated, TABLES[service]) == schema(made, TABLES[service])
@@ -80,7 +81,7 @@ def test_the_database_backs_up_the_rules(
     engines: tuple[Engine, Engine], table: str, row: dict[str, Any], wrong: dict[str, Any]
 ) -> None:
     """What no way in lets through would not be stored either; the same row without the fault is."""
-    db.migrate(engines[0], "catalog")
+    migrate(engines[0], "catalog")
     insert = text(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})")
     with pytest.raises(IntegrityError), engines[0].begin() as connection:
         connection.execute(insert, row | wrong)

@@ -15,7 +15,9 @@ from services.catalog.storage import journal as catalog_journal
 from services.common import db, tables
 from services.common.contents import Contents
 from services.common.lease import Lease
+from services.common.migrations import migrate
 from services.common.place import Place, TransferRefusedError
+from services.common.schema import revisions
 from services.common.transfer import Progress, back_up, moving, restoring
 from services.integration.storage import journal
 from tests.support.databases import ENGINES, new_database
@@ -48,7 +50,7 @@ class Databases:
         place = self.empty(kind)
         engine = db.open_engine(place.url)
         put_back(engine, released(RELEASES[-1], SERVICE))
-        db.migrate(engine, SERVICE, place.journal.lease.found)
+        migrate(engine, SERVICE, place.journal.lease.found)
         engine.dispose()
         return place
 
@@ -174,7 +176,7 @@ def test_a_database_that_was_only_migrated_is_empty(databases: Databases, kind: 
     """The journal that migrating began, with no row, gives way to the one that comes."""
     place = databases.empty(kind)
     engine = db.open_engine(place.url)
-    db.migrate(
+    migrate(
         engine, SERVICE, lambda connection: journal.found(connection, "ffffffffffffffff", WRITTEN.head.recorded_time)
     )
     engine.dispose()
@@ -267,7 +269,7 @@ def test_a_newer_schema_is_refused(databases: Databases, kind: str) -> None:
     with pytest.raises(TransferRefusedError, match=rf"schema 9999 is newer .* knows {WRITTEN.schema}"):
         back_up(place, databases.folder / "other.backup", quiet)
 
-    assert of_file.value.values == {"found": "9999", "known": db.revisions(SERVICE)[0]}
+    assert of_file.value.values == {"found": "9999", "known": revisions(SERVICE)[0]}
 
 
 def rewrite(file: Path, target: Path, member: str, change: Callable[[str], str]) -> None:

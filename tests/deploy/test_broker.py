@@ -111,7 +111,7 @@ def migrate(url: str, folder: Path) -> dict[str, str]:
     """Run `tiendo migrate`; give what it did to each stream."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("TIENDO_")}
     environ |= {"TIENDO_DATA_DIR": str(folder), "TIENDO_NATS_URL": url}
-    command = [sys.executable, "-m", "services.cli.main", "migrate", "--json"]
+    command = [sys.executable, "-m", "services.cli", "migrate", "--json"]
     done = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     streams: dict[str, str] = json.loads(done.stdout)["streams"]

@@ -42,7 +42,7 @@ class ClusterStack(Stack):
         """Start the brokers, migrate as operator, start the services."""
         await self.cluster.start()
         self.settings["TIENDO_NATS_URL"] = self.cluster.url("operator")
-        migrated = await asyncio.to_thread(self.run, "services.cli.main", "migrate")
+        migrated = await asyncio.to_thread(self.run, "services.cli", "migrate")
         assert migrated.returncode == 0, migrated.stderr
         for service in SERVICES:
             self.spawn(service)

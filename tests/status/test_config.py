@@ -3,7 +3,7 @@
 import pytest
 
 from services.common.config import SettingsError
-from services.common.runtime import read_settings
+from services.common.program import read_settings
 from services.status.config import StatusSettings
 from services.status.domain import Stage
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from services.common.config import Settings
 from services.common.db import open_engine, read_transaction
-from services.common.runtime import migrate
+from services.common.migrations import migrate_service
 from services.status.config import StatusSettings
 from services.status.storage import journal
 
@@ -12,12 +12,12 @@ from services.status.storage import journal
 def test_a_second_migration_keeps_the_journal(tmp_path: Path) -> None:
     """From an empty file on a journal is begun; a second time nothing is done and it keeps its epoch."""
     shared, own = Settings(data_dir=tmp_path), StatusSettings()
-    first = migrate("status", shared, own, journal)
+    first = migrate_service("status", shared, own, journal)
     engine = open_engine(own.database("status", shared))
     try:
         with read_transaction(engine) as connection:
             begun = journal.read_head(connection)
-        second = migrate("status", shared, own, journal)
+        second = migrate_service("status", shared, own, journal)
         with read_transaction(engine) as connection:
             kept = journal.read_head(connection)
     finally:

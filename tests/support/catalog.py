@@ -17,7 +17,8 @@ from services.catalog import app, storage
 from services.catalog.config import CatalogSettings
 from services.catalog.storage import CatalogWork, State
 from services.common.config import Settings
-from services.common.runtime import Runtime, migrate
+from services.common.migrations import migrate_service
+from services.common.runtime import Runtime
 from tests.support.databases import url_of
 from tiendo.catalog.v1 import catalog_service_pb2 as pb
 from tiendo.catalog.v1 import catalog_service_pb2_grpc, programme_pb2, service_pb2
@@ -39,7 +40,7 @@ async def running_catalog(where: Path | str) -> AsyncIterator[Catalog]:
     """Migrate the database of that URL, or in that folder, and serve it, until the block ends."""
     shared = Settings(nats_url=_NOBODY_LISTENS, trace_ratio=0, drain_seconds=4)
     own = CatalogSettings(port=0, database_url=url_of(where, "catalog"))
-    await asyncio.to_thread(migrate, "catalog", shared, own, storage.journal)
+    await asyncio.to_thread(migrate_service, "catalog", shared, own, storage.journal)
     runtime, rpc = app.build(shared, own)
     stopping = asyncio.Event()
     serving = asyncio.create_task(runtime.serve(stopping, descriptor=app.DESCRIPTOR, rpc=rpc))

@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from services.common import db
 from services.common.db import open_engine
 from services.common.journal import Journal
+from services.common.migrations import migrate
 from tests.support.postgres import shared_postgres
 
 # Recorded times never go back, not behind the beginning of a journal either.
@@ -61,7 +62,7 @@ def _migrated(kind: str, service: str) -> str:
     url = new_database(kind, Path(folder))
     journal: Journal = importlib.import_module(f"services.{service}.storage").journal
     engine = open_engine(url)
-    db.migrate(engine, service)
+    migrate(engine, service)
     with db.write_transaction(engine) as connection:
         journal.found(connection, secrets.token_hex(8), _BEGUN)
     engine.dispose()

@@ -18,8 +18,9 @@ from services.common.config import Settings
 from services.common.envelope import join_events, seal
 from services.common.feed import FeedState
 from services.common.journal import Head, Row, digest_of, stamp
+from services.common.migrations import migrate_service
 from services.common.resources import Revision
-from services.common.runtime import Runtime, migrate
+from services.common.runtime import Runtime
 from services.common.text import alias_of
 from services.integration import app, storage
 from services.integration.config import IntegrationSettings
@@ -211,7 +212,7 @@ async def running_integration(
         portal_private_addresses=True,
         database_url=url_of(where, "integration"),
     )
-    await asyncio.to_thread(migrate, "integration", shared, own, storage.journal)
+    await asyncio.to_thread(migrate_service, "integration", shared, own, storage.journal)
     runtime, rpc, peer = app.build(shared, own, lambda: now, sleep=no_wait)
     stopping = asyncio.Event()
     serving = asyncio.create_task(app.run(runtime, rpc, peer, stopping))

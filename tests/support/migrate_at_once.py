@@ -10,14 +10,14 @@ from multiprocessing.synchronize import Barrier
 from services.catalog.config import CatalogSettings
 from services.catalog.storage import journal
 from services.common.config import Settings
-from services.common.runtime import migrate
+from services.common.migrations import migrate_service
 
 
 def migrate_after(barrier: Barrier, url: str) -> None:
     """Wait for the others, then migrate."""
     barrier.wait()
     try:
-        found, made = migrate("catalog", Settings(), CatalogSettings(database_url=url), journal)
+        found, made = migrate_service("catalog", Settings(), CatalogSettings(database_url=url), journal)
         print(f"{found} {made}\n", end="", flush=True)
     except Exception as failure:  # noqa: BLE001 (whatever it is, it is what happened)
         print(f"{type(failure).__name__}: {failure}".splitlines()[0] + "\n", end="", flush=True)

@@ -6,6 +6,7 @@ from sqlalchemy import Engine
 
 from services.common import db, tables
 from services.common.archive import Archived
+from services.common.migrations import migrate_in
 
 FOLDER = Path(__file__).parent.parent / "released"
 RELEASES = sorted(folder.name for folder in FOLDER.iterdir() if folder.is_dir())
@@ -20,7 +21,7 @@ def put_back(engine: Engine, data: Archived) -> None:
     """Make the schema of that time in an empty database and fill it; nothing of today's code decides what is in it."""
     contents = data.contents
     with db.write_transaction(engine) as connection:
-        db.migrate_in(connection, contents.service, to=contents.schema)
+        migrate_in(connection, contents.service, to=contents.schema)
         made = tables.data_tables(connection)
         for name, table in contents.tables.items():
             tables.fill(connection, made[name], table.columns, data.lines(name))

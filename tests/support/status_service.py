@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from services.common.config import Settings
 from services.common.db import open_engine, read_transaction
-from services.common.runtime import migrate
+from services.common.migrations import migrate_service
 from services.status.app import serve
 from services.status.config import StatusSettings
 from services.status.storage import journal
@@ -72,7 +72,7 @@ class StatusService:
 
     async def start(self) -> None:
         """Migrate and serve."""
-        await asyncio.to_thread(migrate, "status", self.shared, self.own, journal)
+        await asyncio.to_thread(migrate_service, "status", self.shared, self.own, journal)
         self._stopping = asyncio.Event()
         self._task = asyncio.create_task(serve(self.shared, self.own, self._stopping))
         self.channel = grpc.aio.insecure_channel(

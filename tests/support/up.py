@@ -88,7 +88,7 @@ class Up:
 
     def tiendo(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command in a second terminal."""
-        command = [sys.executable, "-m", "services.cli.main", *arguments]
+        command = [sys.executable, "-m", "services.cli", *arguments]
         return subprocess.run(command, env=self.environ, capture_output=True, text=True, timeout=60, check=False)
 
 

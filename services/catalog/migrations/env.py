@@ -3,6 +3,6 @@
 from alembic import context
 
 from services.catalog.storage import metadata
-from services.common.db import run_migrations
+from services.common.migrations import run_migrations
 
 run_migrations(context, metadata)

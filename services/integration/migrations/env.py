@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from services.common.db import run_migrations
+from services.common.migrations import run_migrations
 from services.integration.storage import metadata
 
 run_migrations(context, metadata)
