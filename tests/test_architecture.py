@@ -80,6 +80,7 @@ PLANTED = {
     "use cases know neither grpc nor nats": ("services/integration/usecases/commands.py", "import nats"),
     "endpoints and consumers hold no SQL": ("services/status/consumers.py", "import sqlalchemy"),
     "only the process that draws imports the chart library": ("services/status/charts/order.py", "import vl_convert"),
+    "only integration asks portals and imports the web client": ("services/common/peer.py", "import httpx"),
     "the client library knows the stubs only": ("services/client/errors.py", "import services.common.errors"),
     "the command line knows stubs, client and common only": ("services/cli/status.py", "import sqlalchemy"),
 }

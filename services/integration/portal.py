@@ -14,9 +14,9 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
-import aiohttp
+import h11
+import httpx
 import structlog
-from aiohttp.resolver import ThreadedResolver
 
 from services.common.errors import Refusal
 from services.common.runtime import Runtime
@@ -34,6 +34,7 @@ _AT_ONCE = 4
 # One of the four places is left to whoever asks by command.
 _AT_ONCE_BY_CLOCK = _AT_ONCE - 1
 _LOOK_SECONDS = 5.0
+_LAST_PORT = 65_535
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 log = structlog.get_logger("portal")
@@ -43,21 +44,23 @@ class _NotPublicError(OSError):
     """The address is not one that may be connected to."""
 
 
-# The first that fits, the particular before the general.
+# The first that fits the failure or what it came from, the particular before the general.
 _DETAILS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Detail], ...] = (
+    (_NotPublicError, Detail.NOT_PUBLIC),
     (TimeoutError, Detail.NO_ANSWER),
-    (aiohttp.ClientConnectorCertificateError, Detail.CERTIFICATE),
-    (aiohttp.ClientSSLError, Detail.NOT_SECURE),
-    (aiohttp.ClientConnectorError, Detail.NOT_ACCEPTED),
-    (aiohttp.TooManyRedirects, Detail.TOO_MANY_REDIRECTS),
+    (ssl.SSLCertVerificationError, Detail.CERTIFICATE),
+    (ssl.SSLError, Detail.NOT_SECURE),
+    (socket.gaierror, Detail.NAME_UNKNOWN),
+    (httpx.ConnectError, Detail.NOT_ACCEPTED),
+    ((httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError), Detail.NO_WEB_ADDRESS),
+    (h11.RemoteProtocolError, Detail.NOT_HTTP),
+    (httpx.TransportError, Detail.BROKEN_OFF),
     # A name that cannot be one is a bare UnicodeError.
-    ((ValueError, aiohttp.NonHttpUrlClientError), Detail.NO_WEB_ADDRESS),
-    ((aiohttp.ClientConnectionError, aiohttp.ClientPayloadError), Detail.BROKEN_OFF),
-    (aiohttp.ClientError, Detail.NOT_HTTP),
-    # uvloop raises RuntimeError where others raise OSError.
-    ((OSError, RuntimeError), Detail.NOT_ACCEPTED),
+    (ValueError, Detail.NO_WEB_ADDRESS),
+    # uvloop raises RuntimeError where others raise OSError; from a connection that is being made it comes in a group.
+    ((OSError, RuntimeError, ExceptionGroup), Detail.NOT_ACCEPTED),
 )
-_FAILURES = (TimeoutError, aiohttp.ClientError, ValueError, OSError, RuntimeError)
+_FAILURES = (httpx.TransportError, httpx.InvalidURL, ValueError, OSError, RuntimeError, ExceptionGroup)
 
 
 def is_public(address: str) -> bool:
@@ -118,49 +121,72 @@ class Portals:
 
     async def _answer(self, uri: str) -> tuple[int, str]:
         status = 0
-        connector = aiohttp.TCPConnector(
-            ssl=self._tls,
-            resolver=ThreadedResolver(),
-            use_dns_cache=False,
-            force_close=True,
-            socket_factory=self._socket,
-        )
         try:
             async with (
                 asyncio.timeout(self._try_seconds),
-                aiohttp.ClientSession(
-                    connector=connector,
+                httpx.AsyncClient(
+                    transport=_Transport(self._tls, self._may_ask),
                     headers={"User-Agent": "Tiendo (portal check)"},
-                    timeout=aiohttp.ClientTimeout(total=None),
-                    auto_decompress=False,
-                ) as session,
-                # The library counts the answer that is one redirect too many.
-                session.get(uri, max_redirects=_REDIRECTS + 1) as response,
+                    timeout=None,  # noqa: S113 (the whole try has one)
+                    trust_env=False,
+                ) as client,
             ):
-                status = response.status
-                left = _MOST_BYTES
-                while left and (piece := await response.content.read(left)):
-                    left -= len(piece)
+                response = await client.send(client.build_request("GET", uri), stream=True)
+                # The library would read the whole of a redirect before it follows it.
+                for _ in range(_REDIRECTS):
+                    if response.next_request:
+                        await response.aclose()
+                        response = await client.send(response.next_request, stream=True)
+                if response.next_request:
+                    return 0, Detail.TOO_MANY_REDIRECTS
+                status = response.status_code
+                try:
+                    await anext(response.aiter_raw(_MOST_BYTES), b"")
+                except httpx.TransportError:
+                    return status, Detail.BROKEN_OFF
         except _FAILURES as failure:
             return status, _detail(failure)
         return status, "" if 200 <= status < 300 else f"HTTP {status}"
 
-    def _socket(self, info: tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]) -> socket.socket:
-        """Make the socket for an address that is about to be connected to, however it was found."""
-        family, kind, protocol, _, address = info
-        if not self._may_ask(address[0]):
-            raise _NotPublicError
-        return socket.socket(family, kind, protocol)
+
+class _Transport(httpx.AsyncHTTPTransport):
+    """Connects to addresses that may be asked, by the address and not by the name, and once a request."""
+
+    def __init__(self, tls: ssl.SSLContext, may_ask: Callable[[str], bool]) -> None:
+        # A connection that is kept would serve another name of the same address, whose certificate nobody looked at.
+        super().__init__(verify=tls, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+        self._may_ask = may_ask
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Try the addresses of the host one after the other. Raises _NotPublicError where none may be asked."""
+        if request.url.scheme not in {"http", "https"} or not 0 <= (request.url.port or 0) <= _LAST_PORT:
+            raise httpx.UnsupportedProtocol("")
+        host = request.url.raw_host.decode()
+        found = await asyncio.get_running_loop().getaddrinfo(host, request.url.port, type=socket.SOCK_STREAM)
+        failure: Exception = _NotPublicError()
+        for address in (str(info[4][0]) for info in found):
+            if self._may_ask(address):
+                there = httpx.Request(
+                    request.method,
+                    request.url.copy_with(host=address),
+                    headers=request.headers,
+                    extensions={**request.extensions, "sni_hostname": host},
+                )
+                try:
+                    return await super().handle_async_request(there)
+                except httpx.ConnectError as refused:
+                    failure = refused
+        raise failure
 
 
 def _detail(failure: Exception) -> Detail:
-    if isinstance(failure, aiohttp.ClientConnectorError):
-        if isinstance(failure.os_error, _NotPublicError):
-            return Detail.NOT_PUBLIC
-        if isinstance(failure.os_error, socket.gaierror):
-            away = failure.os_error.errno == socket.EAI_AGAIN
-            return Detail.NAMES_AWAY if away else Detail.NAME_UNKNOWN
-    return next(detail for kinds, detail in _DETAILS if isinstance(failure, kinds))
+    chain: list[BaseException] = [failure]
+    # The libraries wrap what happened, and hide it as the cause: it stays the context.
+    while (inner := chain[-1].__cause__ or chain[-1].__context__) and inner not in chain:
+        chain.append(inner)
+    if any(isinstance(each, socket.gaierror) and each.errno == socket.EAI_AGAIN for each in chain):
+        return Detail.NAMES_AWAY
+    return next(detail for kinds, detail in _DETAILS if any(isinstance(each, kinds) for each in chain))
 
 
 class Clock:

@@ -3,9 +3,10 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -28,6 +29,20 @@ async def web() -> AsyncIterator[Web]:
         yield served
 
 
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[list[str]]]:
+    """What looking up a name gives, one list of addresses each time; other names are looked up as ever."""
+    known: dict[str, list[list[str]]] = {}
+    ask: Callable[..., list[Any]] = socket.getaddrinfo
+
+    def look_up(host: Any, *rest: Any, **more: Any) -> list[Any]:
+        addresses = known[host].pop(0) if host in known else [host]
+        return [each for address in addresses for each in ask(address, *rest, **more)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    return known
+
+
 async def found(uri: str, *, try_seconds: float = 5) -> tuple[int, str]:
     """What asking a link finds."""
     answer = await Portals(may_ask=anywhere, try_seconds=try_seconds, sleep=no_wait).ask(uri)
@@ -44,6 +59,7 @@ async def found(uri: str, *, try_seconds: float = 5) -> tuple[int, str]:
         ("/hops/5", 200, ""),
         ("/hops/6", 0, Detail.TOO_MANY_REDIRECTS),
         ("/endless", 200, ""),
+        ("/endless?to=/page", 200, ""),
         ("/cut", 0, Detail.BROKEN_OFF),
         ("/to?uri=ftp://example.vn/", 0, Detail.NO_WEB_ADDRESS),
     ],
@@ -56,6 +72,42 @@ async def test_a_link_is_reachable_where_a_page_comes(web: Web, path: str, statu
 async def test_a_page_that_does_not_come_in_time_is_no_answer(web: Web) -> None:
     """The time of a try has an end, and the words say which it is."""
     assert await found(web.uri("/silent"), try_seconds=0.05) == (0, Detail.NO_ANSWER)
+
+
+@pytest.mark.parametrize(
+    ("raw", "status", "detail"),
+    [
+        (b"hello\r\n\r\n", 0, Detail.NOT_HTTP),
+        (b"HTTP/1.1 200 OK\r\nA: ", 0, Detail.BROKEN_OFF),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", 200, Detail.BROKEN_OFF),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nxyz", 200, ""),
+        (b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n", 302, "HTTP 302"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://[::1\r\nContent-Length: 0\r\n\r\n", 0, Detail.NO_WEB_ADDRESS),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:70000\r\n\r\n", 0, Detail.NO_WEB_ADDRESS),
+    ],
+)
+async def test_an_answer_that_is_none(web: Web, raw: bytes, status: int, detail: str) -> None:
+    """What is no HTTP, what breaks off and what leads nowhere are told apart; nobody unpacks what was packed."""
+    web.raw = raw
+
+    assert await found(web.uri("/raw")) == (status, detail)
+
+
+async def test_a_portal_is_asked_by_its_name_and_directly(
+    web: Web, names: dict[str, list[list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It sees its own name and who asks; a proxy that the environment names sees nothing."""
+    async with running_web() as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.uri(""))
+        names["portal.test"] = [["127.0.0.1"]]
+        answer = await found(web.uri("/page", "portal.test"))
+
+    head = web.heads[0].splitlines()
+    assert answer == (200, "")
+    assert head[0] == "GET /page HTTP/1.1"
+    assert {f"Host: portal.test:{web.port}", "User-Agent: Tiendo (portal check)"} <= set(head)
+    assert proxy.asked == []
 
 
 async def test_nobody_there() -> None:
@@ -71,7 +123,7 @@ async def test_nobody_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["a..b", f"{'a' * 64}.vn", "xn--", "đăng-ký..vn", "1.2.3.4.5", "[fe80::1%25lo]", "%00"]
+    "host", ["a..b", f"{'a' * 64}.vn", "xn--", "đăng-ký..vn", "1.2.3.4.5", "[fe80::1%25lo]", "%00", "127.0.0.1:-1"]
 )
 async def test_a_host_that_cannot_be_one_is_told_too(web: Web, host: str) -> None:
     """In a link or in a redirect, what can be recorded can be asked: it is an answer, no fault of ours."""
@@ -98,6 +150,29 @@ async def test_a_certificate_must_be_one_that_is_trusted(tmp_path: Path, monkeyp
     assert strange == (0, Detail.CERTIFICATE)
     assert known == (200, "")
     assert plain[1] in {Detail.BROKEN_OFF, Detail.NOT_HTTP}
+
+
+async def test_a_certificate_is_one_of_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: dict[str, list[list[str]]]
+) -> None:
+    """Also where a redirect leads to another name of the same address."""
+    authority = trustme.CA()
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("portal.test").configure_cert(tls)
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    names["portal.test"] = names["other.test"] = [["127.0.0.1"]] * 12
+    async with running_web(tls) as secure:
+        right = await found(secure.uri("/page", "portal.test"))
+        wrong = await found(secure.uri("/page", "other.test"))
+        redirected = await found(secure.uri(f"/to?uri={secure.uri('/page', 'other.test')}", "portal.test"))
+
+    assert (right, wrong, redirected) == ((200, ""), (0, Detail.CERTIFICATE), (0, Detail.CERTIFICATE))
+
+
+async def test_a_server_that_speaks_no_tls(web: Web) -> None:
+    """A secure link to it is told from one whose certificate is not accepted."""
+    assert await found(web.uri("/page").replace("http", "https")) == (0, Detail.NOT_SECURE)
 
 
 @pytest.mark.parametrize("statuses", [[503, 503], [503]])
@@ -142,6 +217,41 @@ async def test_a_redirect_leads_to_no_address_that_may_not_be_asked(web: Web) ->
 
     assert answer.detail == Detail.NOT_PUBLIC
     assert web.asked == ["/to"]
+
+
+async def test_a_redirect_leads_to_no_private_name(web: Web, names: dict[str, list[list[str]]]) -> None:
+    """A name of such an address is no way there either."""
+    names["inside.test"] = [["10.0.0.1", "::1"]]
+    portals = Portals(may_ask=lambda address: address == "127.0.0.1" or is_public(address), sleep=no_wait)
+    answer = await portals.ask(web.uri("/to?uri=http://inside.test/"))
+
+    assert answer.detail == Detail.NOT_PUBLIC
+
+
+async def test_what_is_judged_is_what_is_connected_to(web: Web, names: dict[str, list[list[str]]]) -> None:
+    """A name that changes its address between two look-ups gains nothing: each connection has one look-up."""
+    names["portal.test"] = [["127.0.0.1"], ["127.0.0.2"]]
+    portals = Portals(may_ask=lambda address: address == "127.0.0.1", sleep=no_wait)
+    first = await portals.ask(web.uri("/page", "portal.test"))
+    second = await portals.ask(web.uri("/page", "portal.test"))
+
+    assert (first.detail, second.detail) == ("", Detail.NOT_PUBLIC)
+    assert len(web.asked) == 1
+
+
+async def test_each_address_of_a_name_is_tried(web: Web, names: dict[str, list[list[str]]]) -> None:
+    """One that may not be asked is passed over, and one that accepts no connection is not the last word."""
+    names["portal.test"] = [["127.0.0.2", "::1", "127.0.0.1"]]
+    tried: list[str] = []
+
+    def may_ask(address: str) -> bool:
+        tried.append(address)
+        return address != "127.0.0.2"
+
+    answer = await Portals(may_ask=may_ask, sleep=no_wait).ask(web.uri("/page", "portal.test"))
+
+    assert answer.answer is PortalAnswer.REACHABLE
+    assert tried == ["127.0.0.2", "::1", "127.0.0.1"]
 
 
 @pytest.mark.parametrize(
