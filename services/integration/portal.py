@@ -125,7 +125,7 @@ class Portals:
             async with (
                 asyncio.timeout(self._try_seconds),
                 httpx.AsyncClient(
-                    transport=_Transport(self._tls, self._may_ask),
+                    transport=_Transport(self._tls, self._may_ask, self._try_seconds),
                     headers={"User-Agent": "Tiendo (portal check)"},
                     timeout=None,  # noqa: S113 (the whole try has one)
                     trust_env=False,
@@ -152,10 +152,10 @@ class Portals:
 class _Transport(httpx.AsyncHTTPTransport):
     """Connects to addresses that may be asked, by the address and not by the name, and once a request."""
 
-    def __init__(self, tls: ssl.SSLContext, may_ask: Callable[[str], bool]) -> None:
+    def __init__(self, tls: ssl.SSLContext, may_ask: Callable[[str], bool], try_seconds: float) -> None:
         # A connection that is kept would serve another name of the same address, whose certificate nobody looked at.
         super().__init__(verify=tls, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
-        self._may_ask = may_ask
+        self._may_ask, self._try_seconds = may_ask, try_seconds
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Try the addresses of the host one after the other. Raises _NotPublicError where none may be asked."""
@@ -163,19 +163,20 @@ class _Transport(httpx.AsyncHTTPTransport):
             raise httpx.UnsupportedProtocol("")
         host = request.url.raw_host.decode()
         found = await asyncio.get_running_loop().getaddrinfo(host, request.url.port, type=socket.SOCK_STREAM)
+        addresses = [address for info in found if self._may_ask(address := str(info[4][0]))]
         failure: Exception = _NotPublicError()
-        for address in (str(info[4][0]) for info in found):
-            if self._may_ask(address):
-                there = httpx.Request(
-                    request.method,
-                    request.url.copy_with(host=address),
-                    headers=request.headers,
-                    extensions={**request.extensions, "sni_hostname": host},
-                )
-                try:
-                    return await super().handle_async_request(there)
-                except httpx.ConnectError as refused:
-                    failure = refused
+        for address in addresses:
+            there = httpx.Request(
+                request.method,
+                request.url.copy_with(host=address),
+                headers=request.headers,
+                # One that is silent leaves time for the others.
+                extensions={"timeout": {"connect": self._try_seconds / len(addresses)}, "sni_hostname": host},
+            )
+            try:
+                return await super().handle_async_request(there)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as refused:
+                failure = refused
         raise failure
 
 

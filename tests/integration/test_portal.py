@@ -310,3 +310,21 @@ async def test_a_host_is_asked_one_link_at_a_time(web: Web) -> None:
 
     assert {answer.answer for answer in other} == {PortalAnswer.REACHABLE}
     assert (meanwhile, web.asked.count("/held")) == (1, 3)
+
+
+async def test_a_silent_address_leaves_time_for_the_others(names: dict[str, list[list[str]]]) -> None:
+    """Where a name leads to a machine that answers nothing and to one that answers, the portal is there."""
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with socket.socket() as silent, socket.socket() as first:
+            silent.bind(("127.0.0.9", port))
+            silent.listen(0)
+            first.connect(("127.0.0.9", port))  # the one place that it has; whoever comes next waits
+            names["cong.example.vn"] = [["127.0.0.9", "127.0.0.1"]]
+
+            assert await found(f"http://cong.example.vn:{port}/", try_seconds=1) == (204, "")
