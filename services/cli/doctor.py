@@ -6,6 +6,7 @@ Invariant: every line that is not well ends with what to do; one FAIL makes the 
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ from tiendo.status.v1 import freshness_pb2, status_service_pb2
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 _LOOK_SECONDS = 2.0
+_AGAIN_SECONDS = 1.0
 _STUCK_SECONDS = 30.0
 
 
@@ -89,7 +91,12 @@ def _health(client: Client, service: str, part: str) -> int | None:
 
 
 def _ill(client: Client, service: str, part: str) -> bool:
-    return _health(client, service, part) == health_pb2.HealthCheckResponse.NOT_SERVING
+    """Whether a part is ill, and a moment later still: parts try again by themselves, twice a second."""
+    ill = health_pb2.HealthCheckResponse.NOT_SERVING
+    if _health(client, service, part) != ill:
+        return False
+    time.sleep(_AGAIN_SECONDS)
+    return _health(client, service, part) == ill
 
 
 def _databases(session: Session, client: Client, health: dict[str, int | None]) -> Iterator[Finding]:
