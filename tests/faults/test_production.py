@@ -201,10 +201,14 @@ async def test_whatever_is_killed_nothing_is_lost_or_done_twice() -> None:
                 due = asyncio.create_task(asyncio.sleep(TURN_SECONDS))
                 await kill()
                 await due
-        listed = await stack.integration_stub.ListIntegrations(
-            integration_service_pb2.ListIntegrationsRequest(page_size=1), timeout=10
-        )
-        request = status_service_pb2.GetCompletionRequest(at_least=list(listed.revisions))
+        # What the catalog told last, integration writes down as well, in its own time.
+        one = catalog_service_pb2.ListServicesRequest(page_size=1)
+        list_services: Any = stack.catalog_stub.ListServices
+        told = list((await load.answered("end", partial(list_services, one, timeout=5))).revisions)
+        listing = integration_service_pb2.ListIntegrationsRequest(page_size=1, at_least=told)
+        list_integrations: Any = stack.integration_stub.ListIntegrations
+        told += (await load.answered("end", partial(list_integrations, listing, timeout=5))).revisions
+        request = status_service_pb2.GetCompletionRequest(at_least=told)
         ask: Any = stack.status_stub.GetCompletion
         await load.answered("end", partial(ask, request, timeout=5))
         catalog, integration = await catalog_events(stack), await integration_events(stack)
