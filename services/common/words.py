@@ -64,11 +64,10 @@ def word_error(reason: str, lang: Lang, metadata: Mapping[str, str] | None = Non
     Raises KeyError for a reason this version does not know: show the status message then.
     """
     values = {name: _metadata_word(name, value, lang) for name, value in (metadata or {}).items()}
-    detail = f"error_detail.{reason}"
-    if detail in keys() and values_of(detail) <= values.keys():
-        what = word(detail, lang, **{name: values[name] for name in values_of(detail)})
-    else:
-        what = word(f"error.{reason}", lang)
+    # The more is told, the more the sentence says.
+    told = (f"error_within.{reason}", f"error_detail.{reason}", f"error.{reason}")
+    key = next((each for each in told if each in keys() and values_of(each) <= values.keys()), told[-1])
+    what = word(key, lang, **{name: values[name] for name in values_of(key)})
     if not field:
         return what
     term = f"term.{field.rpartition('.')[2]}"
@@ -114,7 +113,7 @@ def _names(text: str) -> frozenset[str]:
 
 
 def _metadata_word(name: str, value: str, lang: Lang) -> str:
-    if name == "name":
+    if name in {"name", "programme"}:
         return value.rpartition("/")[2]
     key = f"{_WORDED_METADATA.get(name, '')}.{value}"
     return word(key, lang) if key in keys() else value

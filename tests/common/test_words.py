@@ -121,7 +121,7 @@ def test_no_words_are_kept_for_what_does_not_exist() -> None:
     """The table words no error reason that the contract does not have."""
     reasons = {name.removeprefix("ERROR_REASON_") for name, _ in error_reason_pb2.ErrorReason.items()}
 
-    for section in ("error", "error_detail"):
+    for section in ("error", "error_detail", "error_within"):
         worded = {key.removeprefix(f"{section}.") for key in keys() if key.startswith(f"{section}.")}
         assert worded <= reasons
 

@@ -137,12 +137,7 @@ def _match(entry: Entry, scope: Scope, said: str | int | None) -> str | int | No
             return _new_at(entry, scope, said, number)
         service = scope.state.find(said)
         if service is None or service.service.id not in scope.services:
-            raise Refusal(
-                Reason.SERVICE_NOT_FOUND,
-                f"there is no service {said[:80]!r} here; SearchServices finds services by words",
-                field=str(entry.row),
-                metadata={"name": said[:80]},
-            )
+            raise _not_found(entry, said[:80], scope if service else None)
         at_number = scope.places.get(number, service.service.id)
         if at_number != service.service.id and said == entry.service:
             raise _ambiguous(entry, [service.service.id, at_number])
@@ -177,6 +172,17 @@ def _claims(entry: Entry, match: str | int, scope: Scope) -> set[str | int]:
     """Give what a row is the only one to have: its service, and the place in the plan that it fills."""
     number = entry.number_in(scope.programme.id) if scope.programme else 0
     return {match, number} if number and isinstance(match, str) and match not in scope.services else {match}
+
+
+def _not_found(entry: Entry, name: str, elsewhere: Scope | None) -> Refusal:
+    """Refuse a name that finds no service, or one that belongs to another programme."""
+    if elsewhere is None or elsewhere.programme is None:
+        text, metadata = f"there is no service {name!r} here; SearchServices finds services by words", {"name": name}
+    else:
+        programme = f"programmes/{elsewhere.programme.id}"
+        text = f"service {name!r} is none of {programme}; name one of that programme, or leave the cell empty"
+        metadata = {"name": name, "programme": programme}
+    return Refusal(Reason.SERVICE_NOT_FOUND, text, field=str(entry.row), metadata=metadata)
 
 
 def _plan_full(entry: Entry, scope: Scope, number: int = 0) -> Refusal:
