@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import grpc
 import typer
@@ -30,6 +31,7 @@ from tiendo.status.v1 import freshness_pb2, status_service_pb2
 OK, WARN, FAIL = "ok", "warn", "fail"
 _LOOK_SECONDS = 2.0
 _AGAIN_SECONDS = 1.0
+_NATS_PORT = 4222
 _STUCK_SECONDS = 30.0
 
 
@@ -139,7 +141,9 @@ def _schemas(session: Session, away: Sequence[str]) -> Iterator[Finding]:
 def _broker(session: Session, settings: Settings) -> Iterator[Finding]:
     word, subject = session.word, session.word("screen.doctor.broker")
     url = environ_beside(session).get("TIENDO_NATS_URL", settings.nats_url)
-    report = streams.look(url, make=False, seconds=_LOOK_SECONDS)
+    # Where nobody listens there is nothing to wait for.
+    there = any(_listens(each.hostname or "", str(each.port or _NATS_PORT)) for each in map(urlsplit, url.split(",")))
+    report = streams.look(url, make=False, seconds=_LOOK_SECONDS) if there else streams.BrokerReport()
     if not report.version:
         yield Finding(FAIL, subject, word("screen.doctor.broker_away", address=streams.shown(url)))
         return
