@@ -198,15 +198,3 @@ def vietnam_day(instant: datetime) -> date:
 def iso_instant(instant: datetime) -> str:
     """UTC with six decimals, `2022-10-05T00:00:00.000000Z`: the order of such texts is the order of time."""
     return utc(instant).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
-
-
-def parse_instant(text: str, field: str) -> datetime:
-    """Read an ISO 8601 instant with an offset or Z, into UTC. Raises Refusal INVALID_TIME."""
-    try:
-        return utc(datetime.fromisoformat(text.strip()))
-    except (ValueError, OverflowError):
-        raise Refusal(
-            Reason.INVALID_TIME,
-            "is not an instant; write 2022-10-05T08:30:00+07:00 or 2022-10-05T01:30:00Z",
-            field=field,
-        ) from None

@@ -29,11 +29,6 @@ def check_id(value: str, field: str) -> str:
     return value
 
 
-def format_name(collection: str, resource_id: str) -> str:
-    """Give the resource name: `services` and `bca-001` give `services/bca-001`."""
-    return f"{collection}/{resource_id}"
-
-
 def parse_name(name: str, collection: str, field: str = "name", default: str = "") -> str:
     """Give the id or alias in `collection/id`; an empty name gives `default`, itself an id.
 

@@ -12,7 +12,6 @@ from services.common.resources import (
     check_request_id,
     decode_revision,
     etag,
-    format_name,
     parse_name,
     seal,
     unseal,
@@ -24,7 +23,6 @@ def test_names() -> None:
     assert parse_name("services/bca-001", "services") == "bca-001"
     assert parse_name("services/dang-ky-tam-tru", "services") == "dang-ky-tam-tru"
     assert parse_name("", "programmes", "programme", default="bca-2022") == "bca-2022"
-    assert format_name("services", "bca-001") == "services/bca-001"
     assert check_id("x" * 63, "service_id") == "x" * 63
 
 
