@@ -6,7 +6,7 @@ PYTHON ?= python3
 PROTOS := $(shell find proto/tiendo -name '*.proto')
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check proto bench clean
+.PHONY: help up test pytest check proto bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,10 @@ $(READY): requirements.lock pyproject.toml
 up: $(READY) ## Start everything on this machine, with the real data; ENGINE=production: as it runs in production
 	@exec $(BIN)/tiendo up $(if $(ENGINE),--engine $(ENGINE))
 
-test: check ## Prove it: every check, then every test
+test: $(READY) ## Prove it: every check and, beside them, every test
+	@$(MAKE) --no-print-directory --jobs 2 check pytest
+
+pytest: $(READY)
 	$(BIN)/python -m pytest
 
 check: $(READY) ## Style, types, import rules, contracts
