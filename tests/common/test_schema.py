@@ -4,14 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from services.catalog.config import CatalogSettings
 from services.catalog.storage import journal
-from services.common.config import Settings
+from services.common.config import SERVICES, Settings
 from services.common.db import open_engine, write_transaction
-from services.common.migrations import migrate, migrate_service
-from services.common.schema import SchemaError, check_schema, describe
+from services.common.migrations import migrate, migrate_service, scripts
+from services.common.schema import SchemaError, check_schema, describe, revisions
 from tests.support.databases import ENGINES, new_database
 
 
@@ -22,6 +23,14 @@ def marked(url: str, version: str) -> None:
     with write_transaction(engine) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})
     engine.dispose()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_schemas_known_are_those_of_the_migrations(service: str) -> None:
+    """What the files' names say, alembic finds in them, the newest first."""
+    found = ScriptDirectory.from_config(scripts(service)).walk_revisions()
+
+    assert revisions(service) == [script.revision for script in found]
 
 
 @pytest.mark.parametrize("kind", ENGINES)

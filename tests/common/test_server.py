@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import socket
+import subprocess
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
@@ -182,3 +183,19 @@ async def test_a_farewell_that_hangs_is_cut_off() -> None:
 
     assert code == 0
     assert 1.9 < took < 4
+
+
+def test_no_thread_keeps_the_interpreter_for_long() -> None:
+    """In a process that serves, a thread that waits for the interpreter has it within a millisecond, not Python's five."""
+    program = """
+import sys
+from services.common.server import run
+
+async def main(stopping):
+    print(sys.getswitchinterval())
+
+run(main, grace_seconds=1)
+"""
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+
+    assert float(told.stdout) < 0.001
