@@ -81,6 +81,8 @@ class Relay:
         self._inbox = f"_INBOX.{secrets.token_hex(11)}"
         self._listening = False
         self._attempt = 0
+        self._heard = 0.0
+        """When the last answer to this attempt came, or the attempt began; the loop's time in seconds."""
         self._place: Place | None = None
         self._stream_sequence = 0
         self._refused = (0, 0)
@@ -193,7 +195,9 @@ class Relay:
 
     async def _publish_from(self, place: Place) -> bool:
         """Publish all rows after `place`; False when the broker refused one or an answer is missing."""
+        loop = asyncio.get_running_loop()
         self._attempt += 1
+        self._heard = loop.time()
         self._refusal = ""
         self.published = sent = place.after
         self._stream_sequence = place.last
@@ -234,7 +238,8 @@ class Relay:
                     return True
                 continue
             try:
-                async with asyncio.timeout(self._answer_seconds):
+                # Counted from the last answer: commits wake this too, and on a busy journal would put the end off for ever.
+                async with asyncio.timeout_at(self._heard + self._answer_seconds):
                     await self._answered.wait()
             except TimeoutError:
                 self._refusal = "no answer in time"
@@ -270,6 +275,7 @@ class Relay:
             self._doubtful = (self._refused[1], answer["seq"] - (row - self._refused[1]))
         if attempt != self._attempt:
             return
+        self._heard = asyncio.get_running_loop().time()
         if error:
             self._refusal = self._refusal or str(error.get("description", "refused"))
         elif not stored:

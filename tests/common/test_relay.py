@@ -3,13 +3,14 @@
 import asyncio
 import json
 from dataclasses import replace
+from typing import Any
 
 from services.common.journal import Row
 from services.common.relay import Publication, Relay
 from services.common.stream import RelayState
 from services.common.stream_specs import ensure_stream
 from tests.support.journal import ACTOR, EPOCH, MemoryJournal, publication_of
-from tests.support.nats import connected, jetstream, running_nats
+from tests.support.nats import connected, jetstream, running_nats, until
 from tests.support.relaying import SPEC, STREAM, ids, reach, ready, relay_of, running, stored
 
 
@@ -136,6 +137,39 @@ async def test_a_frozen_broker_gets_no_row_twice() -> None:
         await relay.run_once()
 
         assert await stored(broker) == ids(1, 301)
+
+
+async def test_rows_lost_without_a_word_are_sent_again_however_busy_the_journal_is() -> None:
+    """A broker that passes on no message and answers none, as one that has no leader: commits that go on excuse nobody."""
+    journal = MemoryJournal()
+    journal.add(1)
+    async with ready() as (_, broker):
+        relay = relay_of(broker, journal)
+        publish, lost = broker.publish, list[str]()
+
+        async def losing(subject: str, _body: bytes, **_options: Any) -> None:
+            lost.append(subject)
+
+        async def commit() -> None:
+            while True:
+                journal.add(1)
+                relay.wake()
+                await asyncio.sleep(0.01)
+
+        async with running(relay):
+            await reach(relay, 1)
+            broker.publish = losing  # type: ignore[assignment]
+            committing = asyncio.create_task(commit())
+            await until(lambda: len(lost) >= 256)  # as many as may be under way
+            broker.publish = publish  # type: ignore[method-assign]
+            gone_on = len(journal.rows) + 100
+            try:
+                await until(lambda: relay.published >= gone_on, seconds=15)
+            finally:
+                committing.cancel()
+            await reach(relay, len(journal.rows))
+
+        assert await stored(broker) == ids(1, len(journal.rows))
 
 
 async def test_two_relays_publish_each_row_once() -> None:
