@@ -139,8 +139,10 @@ async def test_where_nothing_can_be_forecast_the_screen_says_why(stack: Stack) -
         "  Needed per month  72 (until 31/12/2022)",
         "  Achieved per month  not enough reports",
     ]
-    assert shown[-1].startswith("Too little to forecast from: 0 dated completions, on 0 different dates over 0 weeks; ")
-    assert shown[-1].endswith("it takes at least 6 dates over 8 weeks.")
+    assert shown[-1] == (
+        "Too little to forecast from. Completions with a date: 0; different dates: 0, at least 6 are needed; "
+        "weeks since the first: 0, at least 8."
+    )
 
 
 async def test_the_services_are_written_into_a_file(stack: Stack, tmp_path: Path) -> None:
