@@ -1,7 +1,6 @@
 """What holds for every test: it ends in time, and a slow machine is no fault of a property."""
 
 import gc
-import os
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,11 +14,6 @@ settings.load_profile("tiendo")
 def pytest_configure(config: pytest.Config) -> None:
     """Bound the time of each test."""
     config.pluginmanager.register(Limits())
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """Run three tests for every two cores: a third of a test's time is waiting for processes that start, stop or time out."""
-    return max(1, (os.cpu_count() or 1) * 3 // 2)
 
 
 def pytest_collection_finish() -> None:
