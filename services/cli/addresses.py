@@ -50,6 +50,18 @@ OWN: Mapping[str, type[ServiceSettings]] = {
 }
 
 
+def nats_servers(nats_url: str) -> list[tuple[str, int]]:
+    """Give host and port of each server that TIENDO_NATS_URL names. Raises SettingsError."""
+    servers = []
+    for url in nats_url.split(","):
+        place = url.strip().rpartition("://")[2].rpartition("@")[2].rstrip("/")
+        host, _, port = place.rpartition(":") if ":" in place else (place, "", "")
+        if not (port or "0").isdigit():
+            raise SettingsError(f"TIENDO_NATS_URL: give nats://host:port, not {url!r}")
+        servers.append((host, int(port or _DEFAULT_NATS_PORT)))
+    return servers
+
+
 @dataclass(frozen=True, slots=True)
 class Addresses:
     """Ports to listen on, and addresses to call."""
@@ -79,14 +91,7 @@ class Addresses:
 
     def nats_servers(self) -> list[tuple[str, int]]:
         """Host and port of each NATS server that is named. Raises SettingsError."""
-        servers = []
-        for url in self.nats_url.split(","):
-            place = url.strip().rpartition("://")[2].rpartition("@")[2].rstrip("/")
-            host, _, port = place.rpartition(":") if ":" in place else (place, "", "")
-            if not (port or "0").isdigit():
-                raise SettingsError(f"TIENDO_NATS_URL: give nats://host:port, not {url!r}")
-            servers.append((host, int(port or _DEFAULT_NATS_PORT)))
-        return servers
+        return nats_servers(self.nats_url)
 
     def nats_cluster(self, count: int) -> list[tuple[str, int]]:
         """Host and port of each of `count` servers: as named, or one that is named and those on the ports after it.

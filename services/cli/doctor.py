@@ -10,14 +10,13 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import grpc
 import typer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.cli import pages, streams
-from services.cli.addresses import WEB_SETTING, StatusPort, calling_host
+from services.cli.addresses import WEB_SETTING, StatusPort, calling_host, nats_servers
 from services.cli.client import connect
 from services.cli.processes import environ_beside, run_all
 from services.cli.session import Session, StopError, command
@@ -31,7 +30,6 @@ from tiendo.status.v1 import freshness_pb2, status_service_pb2
 OK, WARN, FAIL = "ok", "warn", "fail"
 _LOOK_SECONDS = 2.0
 _AGAIN_SECONDS = 1.0
-_NATS_PORT = 4222
 _STUCK_SECONDS = 30.0
 
 
@@ -142,7 +140,7 @@ def _broker(session: Session, settings: Settings) -> Iterator[Finding]:
     word, subject = session.word, session.word("screen.doctor.broker")
     url = environ_beside(session).get("TIENDO_NATS_URL", settings.nats_url)
     # Where nobody listens there is nothing to wait for.
-    there = any(_listens(each.hostname or "", str(each.port or _NATS_PORT)) for each in map(urlsplit, url.split(",")))
+    there = _anybody_listens(url)
     report = streams.look(url, make=False, seconds=_LOOK_SECONDS) if there else streams.BrokerReport()
     if not report.version:
         yield Finding(FAIL, subject, word("screen.doctor.broker_away", address=streams.shown(url)))
@@ -222,10 +220,17 @@ def _pages(session: Session, settings: Settings, answering: list[str]) -> Iterat
         yield Finding(OK, subject, ", ".join(well))
 
 
+def _anybody_listens(nats_url: str) -> bool:
+    try:
+        return any(_listens(host, str(port)) for host, port in nats_servers(nats_url))
+    except SettingsError:
+        return False
+
+
 def _listens(host: str, port: str) -> bool:
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_LOOK_SECONDS).close()
-    except (OSError, ValueError):
+    except (OSError, ValueError, OverflowError):
         return False
     return True
 

@@ -43,8 +43,9 @@ class Launch:
         self._session, self._children, self._addresses, self._engine = session, children, addresses, engine
         self._page_ports = page_ports
         self._migrating: dict[str, Child] = {}
-        self._running: dict[str, Child] = {}
-        self._others: set[str] = set()
+        self._running: dict[
+            str, Child
+        ] = {}  # a service's first process under the service's name, the others under theirs
         self._migrated: set[str] = set()
 
     def run(self) -> None:
@@ -91,9 +92,8 @@ class Launch:
             return False
         others = names(self._engine, service)[1:]
         for name in others:
-            if name not in self._others:
-                self._others.add(name)
-                self._start(name, service)
+            if name not in self._running:
+                self._running[name] = self._start(name, service)
         # Which of those that share a port answers a call is for the system to choose: each one's page tells of itself.
         return all(pages.answers(f"{calling_host(self._addresses.host)}:{self._page_ports[name]}") for name in others)
 

@@ -155,6 +155,25 @@ def test_old_broker_names_both_versions() -> None:
     assert "nats-server 2.9.25, wanted 2.14 or newer; upgrade it" in said
 
 
+@pytest.mark.parametrize("address", ["nats://127.0.0.1:abc", "nats://127.0.0.1:99999"])
+def test_an_address_that_is_none_is_a_finding(address: str) -> None:
+    """A broker's address that leads nowhere is told as one that does not answer, and no fault of doctor's own."""
+    code, said = run_doctor(TIENDO_NATS_URL=address)
+
+    assert code == 1
+    assert f"{address} does not answer" in said
+
+
+async def test_a_broker_is_found_by_every_way_to_write_its_address() -> None:
+    """Without its scheme, and as the second of two, it is there all the same."""
+    async with running_nats() as server:
+        await asyncio.to_thread(look, server.url, make=True)
+        bare = server.url.removeprefix("nats://")
+        for address in (bare, f"nats://127.0.0.1:{free_port()}, {server.url}"):
+            _, said = await asyncio.to_thread(run_doctor, TIENDO_NATS_URL=address)
+            assert "3 streams" in said
+
+
 async def test_missing_streams_are_found_and_made() -> None:
     """A broker without streams is told of; making them twice changes nothing."""
     async with running_nats() as server:

@@ -31,6 +31,12 @@ def new_database(kind: str, folder: Path) -> str:
     return shared_postgres().make(f"t{uuid.uuid4().hex}")[0]
 
 
+def journal_of(service: str) -> Journal:
+    """Give the journal of a service that is known by its name alone."""
+    journal: Journal = importlib.import_module(f"services.{service}.storage").journal
+    return journal
+
+
 def url_of(where: Path | str, service: str) -> str:
     """Give the URL of a service's database: the one that is named, or its SQLite file in that folder."""
     return where if isinstance(where, str) else f"sqlite:///{where / service}.db"
@@ -60,7 +66,7 @@ def _migrated(kind: str, service: str) -> str:
     folder = tempfile.mkdtemp(prefix="tiendo-schema-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     url = new_database(kind, Path(folder))
-    journal: Journal = importlib.import_module(f"services.{service}.storage").journal
+    journal = journal_of(service)
     engine = open_engine(url)
     migrate(engine, service)
     with db.write_transaction(engine) as connection:

@@ -1,7 +1,6 @@
 """The whole of Tiendo as real processes on free ports: three services and a real broker, to be used, killed and started again."""
 
 import asyncio
-import importlib
 import os
 import signal
 import socket
@@ -25,6 +24,7 @@ from services.common.broker import Broker
 from services.common.config import ServiceSettings, Settings
 from services.common.migrations import migrate_service
 from services.common.stream_specs import ensure_stream, stream_specs
+from tests.support.databases import journal_of
 from tests.support.nats import NatsServer
 from tests.support.production import Production
 from tiendo.catalog.v1 import catalog_service_pb2_grpc
@@ -130,8 +130,7 @@ class Stack:
     def _migrate(self, service: str) -> None:
         # Without a process of its own, which would take longer than all that it does.
         own = ServiceSettings(database_url=self.environ.get(f"TIENDO_{service.upper()}_DATABASE_URL", ""))
-        journal = importlib.import_module(f"services.{service}.storage").journal
-        migrate_service(service, Settings(data_dir=self.folder), own, journal)
+        migrate_service(service, Settings(data_dir=self.folder), own, journal_of(service))
 
     async def ensure_streams(self) -> None:
         """Make the streams that are missing, as `tiendo migrate` does."""
