@@ -1,13 +1,14 @@
-"""A file that a command writes for its user.
+"""A file that a command writes, for its user or for other processes.
 
 Invariant: the file appears under its name once it is whole; until then, and after a failure, what stood there stays.
 """
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from services.cli.client import REFUSED
 from services.cli.session import Session, StopError
@@ -45,3 +46,9 @@ def appearing(file: Path) -> Iterator[IO[bytes]]:
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def write_json(file: Path, value: Any) -> None:
+    """Write a value that other processes, or later starts, read. Raises OSError."""
+    with appearing(file) as content:
+        content.write(f"{json.dumps(value, indent=1)}\n".encode())

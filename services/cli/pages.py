@@ -13,6 +13,7 @@ from pathlib import Path
 from services.cli import ports
 from services.cli.addresses import OWN
 from services.cli.children import kind_of
+from services.cli.files import write_json
 from services.common.config import SERVICES
 
 _FILE = "prometheus.json"
@@ -39,9 +40,7 @@ def setting(part: str) -> str:
 def write(folder: Path, host: str, ports: Mapping[str, int]) -> None:
     """Say where the pages are, in the form of Prometheus' `file_sd_configs`."""
     targets = [{"targets": [f"{host}:{port}"], "labels": {"service": kind_of(part)}} for part, port in ports.items()]
-    beside = folder / f"{_FILE}.new"
-    beside.write_text(json.dumps(targets, indent=1) + "\n", encoding="utf-8")
-    beside.replace(folder / _FILE)
+    write_json(folder / _FILE, targets)
 
 
 def remove(folder: Path) -> None:

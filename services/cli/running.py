@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from services.cli.files import write_json
+
 _LOCK = "up.lock"
 _FILE = "up.json"
 _TRIES, _TRY_SECONDS = 4, 0.05
@@ -35,9 +37,7 @@ def _take(lock: IO[str]) -> bool:
 
 def tell(folder: Path, settings: Mapping[str, str]) -> None:
     """Say which settings the running parts have besides the defaults."""
-    beside = folder / f"{_FILE}.new"
-    beside.write_text(json.dumps(dict(settings), indent=1) + "\n", encoding="utf-8")
-    beside.replace(folder / _FILE)
+    write_json(folder / _FILE, dict(settings))
 
 
 def heard(folder: Path) -> dict[str, str]:

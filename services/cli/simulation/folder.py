@@ -8,6 +8,7 @@ from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
+from services.cli.files import write_json
 from services.cli.simulation.plan import Simulation
 
 _FILE = "simulation.json"
@@ -40,8 +41,5 @@ def claim(folder: Path, wanted: Simulation) -> Simulation:
     if any(folder.glob("*.db")) or (folder / "production").exists():
         raise NotASimulationError
     folder.mkdir(parents=True, exist_ok=True)
-    said = asdict(wanted) | {name: getattr(wanted, name).isoformat() for name in _DAYS}
-    beside = folder / f"{_FILE}.new"
-    beside.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
-    beside.replace(folder / _FILE)
+    write_json(folder / _FILE, asdict(wanted) | {name: getattr(wanted, name).isoformat() for name in _DAYS})
     return wanted
