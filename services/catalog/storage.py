@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from sqlalchemy import CheckConstraint, Connection, LargeBinary, Select, select
 from sqlalchemy.orm import registry
@@ -20,6 +20,7 @@ from services.common.envelope import content
 from services.common.journal import Head, Journal, Row
 from services.common.listing import Order
 from services.common.snapshot import Answers
+from services.common.spool import Spool
 from services.common.text import fold, sort_key
 from services.common.writer import Work
 
@@ -220,16 +221,18 @@ class CatalogWork(Work[State]):
     @classmethod
     def prepared(cls, state: State, now: datetime) -> "CatalogWork":
         """Begin a set that decides on memory alone, for another to adopt: long work must not hold the journal's lock."""
-        return cls(cast("Connection", None), state, now)
+        work = cls(cast("Connection", None), state, now)
+        work.rows = Spool()
+        return work
 
-    def adopt(self, prepared: Work[State]) -> bool:
+    def adopt(self, prepared: Self) -> None:
         """Take over what was prepared; see `Work.adopt`."""
-        if not isinstance(prepared, CatalogWork) or not super().adopt(prepared):
-            return False
+        super().adopt(prepared)
         # Of its own kind, so what is private there is known here.
-        self._programmes, self._services = prepared._programmes, prepared._services  # noqa: SLF001
-        self._names, self._counts = prepared._names, prepared._counts  # noqa: SLF001
-        return True
+        self._programmes |= prepared._programmes
+        self._services |= prepared._services
+        self._names |= prepared._names
+        self._counts = prepared._counts
 
     def programme(self, programme_id: str) -> Programme | None:
         """Give a programme as of now."""

@@ -3,9 +3,11 @@
 Invariant: a reason has exactly one kind, so the same fault always leaves with the same status code.
 """
 
+import copyreg
 from collections.abc import Mapping
 from enum import Enum, StrEnum
 from types import MappingProxyType
+from typing import Any
 
 
 class Kind(Enum):
@@ -181,3 +183,7 @@ class Refusal(Exception):  # noqa: N818 (it is an answer, not an error of ours)
         self.metadata: Mapping[str, str] = dict(metadata or {})
         self.retry_seconds = retry_seconds
         super().__init__(self.message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy all that is told, and not the call that told it."""
+        return copyreg.__newobj__, (type(self), self.message), self.__dict__  # type: ignore[attr-defined]

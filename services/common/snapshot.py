@@ -18,7 +18,7 @@ from services.common.journal import Head, Row
 from services.common.resources import Revision, decode_revision
 
 MAX_AT_LEAST = 20
-_TAIL_ROWS = 4096
+TAIL_ROWS = 4096
 _ANSWERS_BYTES = 16 * 1024 * 1024
 _ANSWER_BYTES = 500  # what keeping one takes besides it, its question included
 
@@ -138,7 +138,7 @@ class Tail:
     """The newest rows of the journal in memory, so that relay, lists and watchers seldom read the table."""
 
     def __init__(self, head: Head) -> None:
-        self._rows: deque[TailRow] = deque(maxlen=_TAIL_ROWS)
+        self._rows: deque[TailRow] = deque(maxlen=TAIL_ROWS)
         self._last = head.sequence
 
     def extend(self, rows: Iterable[Row]) -> None:
@@ -183,7 +183,7 @@ class Live(Generic[S]):
             self.tail = Tail(state.head)
         self.current = state
         # More than the tail keeps would only hold up the loop.
-        self.tail.extend(rows[-_TAIL_ROWS:])
+        self.tail.extend(rows[-TAIL_ROWS:])
         self._reached.move(self._journal, state.head.epoch, state.head.sequence)
         self._changed.set()
         self._changed = asyncio.Event()

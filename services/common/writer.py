@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
@@ -19,7 +19,8 @@ from sqlalchemy.exc import DBAPIError
 from services.common.db import WriteConnection, described, may_pass
 from services.common.errors import Reason, Refusal
 from services.common.journal import Event, Head, Journal, Row, stamp
-from services.common.snapshot import Live, State
+from services.common.snapshot import TAIL_ROWS, Live, State
+from services.common.spool import Spool
 
 # Waiting for company costs nothing alone and lets a burst share its commit: grpc.aio hands over one call a loop turn.
 _WINDOW_SECONDS = 0.002
@@ -53,7 +54,7 @@ class Work(ABC, Generic[S]):
         self.state = state
         self.now = max(now, state.head.recorded_time)
         self.head: Head = state.head
-        self.rows: list[Row] = []
+        self.rows: list[Row] | Spool[Row] = []
         self._causes: list[str | None] = []
         self._journal = journal
 
@@ -64,13 +65,18 @@ class Work(ABC, Generic[S]):
         self._causes.append(cause)
         return row
 
-    def adopt(self, prepared: "Work[S]") -> bool:
-        """Take over what a set of its own was given outside the transaction; False where the state has moved on since."""
-        if (self.head.epoch, self.head.sequence) != (prepared.state.head.epoch, prepared.state.head.sequence):
-            return False
-        self.rows, self._causes, self.head = prepared.rows, prepared._causes, prepared.head  # noqa: SLF001 (of its own kind)
-        self.now = max(self.now, prepared.now)
-        return True
+    def stands_at(self, head: Head) -> bool:
+        """Whether the next row that is emitted follows this one."""
+        return (self.head.epoch, self.head.sequence) == (head.epoch, head.sequence)
+
+    def adopt(self, prepared: Self) -> None:
+        """Take over what another set was given, which began where this one stands."""
+        if self.rows:
+            self.rows = [*self.rows, *prepared.rows]
+        else:
+            self.rows = prepared.rows
+        self._causes += prepared._causes
+        self.head, self.now = prepared.head, max(self.now, prepared.now)
 
     def write(self) -> None:
         """Write everything collected: the service's tables, then the journal."""
@@ -253,7 +259,7 @@ class Writer(Generic[S, W]):
                 self._decide_all(work, group, outcome)
                 work.write()
                 after = work.result()
-                outcome.rows, outcome.wrote = [*others, *work.rows], after is not state
+                outcome.rows, outcome.wrote = [*others, *work.rows[-TAIL_ROWS:]], after is not state
                 state = after
                 decided = True
         except DBAPIError as failure:

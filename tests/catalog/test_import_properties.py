@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.catalog.domain import new_programme
 from services.catalog.importing.applying import apply
-from services.catalog.importing.entries import Entry, entry_of
+from services.catalog.importing.entries import Entries, entry_of
 from services.catalog.importing.matching import Decision, Outcome, Targets, decide
 from services.catalog.importing.scope import Target
 from services.catalog.storage import CatalogWork, State
@@ -35,22 +35,23 @@ rows = st.lists(
 targets = st.sampled_from([Target(None), Target(PLAN)])
 
 
-def read(cells: Sequence[tuple[str, str, str]]) -> list[Entry]:
+def read(cells: Sequence[tuple[str, str, str]]) -> Entries:
     """The rows of a list as entries, from row 2 on."""
-    return [
+    return Entries(
         entry_of(ListRow(SHEET, COLUMNS, number, [*map(Cell, row)]), {}) for number, row in enumerate(cells, start=2)
-    ]
+    )
 
 
 def decided(cells: Sequence[tuple[str, str, str]], state: State, target: Target) -> list[Decision]:
     """Decide a list."""
-    return decide(read(cells), state, target, Targets(), lambda row: f"mẫu, dòng {row}")
+    return [*decide(read(cells), state, target, Targets(), lambda row: f"mẫu, dòng {row}")]
 
 
 def applied(decisions: Sequence[Decision], state: State) -> State:
     """The state after them."""
     work = CatalogWork.prepared(state, NOW)
-    apply(work, decisions, Caller("lan"))
+    for decision in decisions:
+        apply(work, decision, Caller("lan"))
     return work.result()
 
 

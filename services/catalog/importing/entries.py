@@ -3,8 +3,9 @@
 Invariant: an entry without problems holds only values that the catalog's rules take; every problem names its cell.
 """
 
+import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,7 @@ from google.protobuf import json_format
 from services.catalog import wire
 from services.catalog.domain import (
     Agency,
+    Membership,
     OnlineLevel,
     OnlineLevelScheme,
     ProcedureCode,
@@ -23,6 +25,7 @@ from services.catalog.domain import (
 )
 from services.common.errors import Reason, Refusal
 from services.common.sheets import Column, ListRow, lines_of, one_line
+from services.common.spool import Spool
 from services.common.text import fold, spelling
 from services.common.words import Lang, word
 from tiendo.catalog.v1 import service_pb2
@@ -137,31 +140,62 @@ _BLANK = new_service("row", datetime.min.replace(tzinfo=UTC), "")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One row: its number, what it says of the service it is (`service`: id or alias, `plan_number`: 0 where not told).
+class Key:
+    """What tells which service a row is: its number in the file, and `service` (id or alias), where it names one.
 
-    `told` holds the values given, in an otherwise empty service; `spelling` is what all spellings of its name share, empty
-    where it has none; `cells` names the cells of its name and code.
+    `name` is as `name_key` gives it, empty where it has none; `plan_number` is 0 where not told.
     """
 
     row: int
-    told: Service
-    spelling: str
+    codes: tuple[str, ...]
+    name: bytes
     service: str
     plan_number: int
-    cells: tuple[str, str]
-    problems: tuple[Refusal, ...]
+    memberships: tuple[Membership, ...]
+    has_problems: bool
 
     def number_in(self, programme: str) -> int:
         """The plan number that it gives itself in a programme; 0 where it gives none."""
         return self.plan_number or next(
-            (place.plan_number for place in self.told.memberships if place.programme == programme), 0
+            (place.plan_number for place in self.memberships if place.programme == programme), 0
         )
 
-    @property
-    def codes(self) -> tuple[str, ...]:
-        """The procedure codes it gives."""
-        return tuple(code.code for code in self.told.procedure_codes)
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row.
+
+    `told` holds the values given, in an otherwise empty service; `cells` names the cells of its name and code.
+    """
+
+    key: Key
+    told: Service
+    cells: tuple[str, str]
+    problems: tuple[Refusal, ...]
+
+
+class Entries:
+    """All rows of a list, of which the keys alone are in memory."""
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self.keys: list[Key] = []
+        self._whole = Spool[Entry]()
+        for entry in entries:
+            self.append(entry)
+
+    def append(self, entry: Entry) -> None:
+        """Add the next row."""
+        self.keys.append(entry.key)
+        self._whole.append(entry)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __getitem__(self, place: int) -> Entry:
+        return self._whole[place]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._whole)
 
 
 def entry_of(row: ListRow, defaults: Mapping[str, str]) -> Entry:
@@ -208,7 +242,21 @@ def entry_of(row: ListRow, defaults: Mapping[str, str]) -> Entry:
         # Its text may be of any length; what is told of the row needs no more.
         told = replace(_BLANK, display_name=told.display_name[:_TOLD])
     cells = (row.place("name"), row.place("code"))
-    return Entry(row.number, told, spelling(told.display_name), service, plan_number, cells, tuple(problems))
+    key = Key(
+        row.number,
+        tuple(code.code for code in told.procedure_codes),
+        name_key(spelling(told.display_name)),
+        service,
+        plan_number,
+        told.memberships,
+        bool(problems),
+    )
+    return Entry(key, told, cells, tuple(problems))
+
+
+def name_key(spelled: str) -> bytes:
+    """Give what stands for a name, as `text.spelling` spells it, among many: short, and by chance never another's."""
+    return hashlib.blake2b(spelled.encode(), digest_size=16).digest() if spelled else b""
 
 
 def levels_of(lines: Iterable[str]) -> list[str]:

@@ -32,8 +32,8 @@ def merged(entry: Entry, before: Service) -> Service:
         for name in _FIELDS
         if (value := getattr(told, name)) and value not in _as_told(name, getattr(before, name))
     }
-    if before.display_name and entry.spelling == spelling(before.display_name):
-        changes.pop("display_name", None)
+    if "display_name" in changes and spelling(told.display_name) == spelling(before.display_name):
+        del changes["display_name"]
     if "agencies" in changes and any(each.valid_from or each.valid_to for each in before.agencies):
         # Owners over time are an operator's work; most lists tell only who has it now.
         if _undated(told.agencies) <= {each for way in _as_told("agencies", before.agencies) for each in _undated(way)}:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from services.catalog.importing.entries import COLUMNS, DEFAULTS, Entry, entry_of
+from services.catalog.importing.entries import COLUMNS, DEFAULTS, Entries, entry_of
 from services.common.errors import Reason, Refusal
 from services.common.sheets import MOST_BYTES, Columns, ListRow, Sheet, Skipped, read_list, unreadable
 from services.common.text import clean
@@ -123,12 +123,12 @@ def _checked(options: import_pb2.ImportOptions) -> import_pb2.ImportOptions:
     return options
 
 
-def read_entries(received: Received, day: date, tell: Callable[[int], None]) -> tuple[Source, list[Entry]]:
+def read_entries(received: Received, day: date, tell: Callable[[int], None]) -> tuple[Source, Entries]:
     """Read the file, in a thread; `tell` hears how many entries there are. Raises Refusal as `read_list` does, and TOO_MANY."""
     options = received.options
     name = clean(options.file_name, "options.file_name", limit=200, required=True)
     given, defaults = dict(options.column_map), dict(options.defaults)
-    skipped, entries = list[Skipped](), list[Entry]()
+    skipped, entries = list[Skipped](), Entries()
     with read_list(received.path, name, COLUMNS, _NEEDED, given=given, sheet=options.sheet) as (sheet, columns, rows):
         for row in _told(rows, tell):
             if isinstance(row, Skipped):

@@ -4,8 +4,7 @@ Invariant: every row of the file that is not blank has one result, in the file's
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from heapq import merge
 
 from services.catalog.domain import Agency, Membership, OnlineLevel, ProcedureCode, Service, new_service
@@ -14,6 +13,7 @@ from services.catalog.importing.merging import differences
 from services.catalog.importing.receiving import Source
 from services.common.envelope import chunk
 from services.common.errors import Reason, Refusal
+from services.common.spool import Spool
 from tiendo.catalog.v1 import catalog_service_pb2 as pb
 from tiendo.catalog.v1 import import_pb2
 from tiendo.common.v1 import error_reason_pb2
@@ -22,33 +22,41 @@ _BATCH_BYTES = 64 * 1024
 _KEPT_BYTES = 1024 * 1024
 
 
-class RejectedError(Refusal):
-    """Ends the transaction of a list of which a row was rejected; `decisions` are what the report is made of."""
-
-    def __init__(self, decisions: Sequence[Decision]) -> None:
-        super().__init__(Reason.NOT_CONFIRMED, "a row is rejected, so nothing is applied")
-        self.decisions = decisions
-
-
-def all_decisions(decisions: Sequence[Decision], source: Source) -> list[Decision]:
-    """Give the decisions together with the rows that are no entries, in the file's order."""
-    skipped = (Decision(each.number, Outcome.SKIPPED, text=each.text) for each in source.skipped)
-    return list(merge(decisions, skipped, key=lambda decision: decision.row))
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
-    """What is told of a list; made piece by piece, for of a long list it is longer than the list."""
+    """What is told of a list, as its rows are decided; the rows of a long one are kept in a file."""
 
-    decisions: Sequence[Decision]
-    source: Source
-    revision: str = ""
+    def __init__(self, source: Source) -> None:
+        self.revision = ""
+        """The journal's, once the list is applied."""
+        self.counts = Counter[Outcome]()
+        self._source = source
+        self._batches = Spool[bytes]()
+        self._batch = bytearray()
+
+    def told(self, decisions: Iterable[Decision]) -> Iterator[Decision]:
+        """Pass the decisions on, and note each; the rows that are no entries come between them, in the file's order."""
+        skipped = (Decision(each.number, Outcome.SKIPPED, text=each.text) for each in self._source.skipped)
+        for decision in merge(decisions, skipped, key=lambda decision: decision.row):
+            self._note(decision)
+            yield decision
+        if self._batch:
+            self._end_batch()
+
+    def _note(self, decision: Decision) -> None:
+        self.counts[decision.outcome] += 1
+        result = chunk(1, _result(decision).SerializeToString())
+        if self._batch and len(self._batch) + len(result) > _BATCH_BYTES:
+            self._end_batch()
+        self._batch += result
+
+    def _end_batch(self) -> None:
+        self._batches.append(chunk(2, bytes(self._batch)))
+        self._batch.clear()
 
     def parts(self) -> Iterator[bytes]:
         """Give the report's messages: rows in batches, then the summary."""
-        rows = all_decisions(self.decisions, self.source)
-        yield from _batches(rows)
-        yield _summary(rows, self.source, self.revision).SerializeToString()
+        yield from self._batches
+        yield _summary(self.counts, self._source, self.revision).SerializeToString()
 
     def kept(self) -> bytes:
         """Give what is kept for a request_id: the report, or its summary alone where the rows are too many."""
@@ -56,26 +64,21 @@ class Report:
         for part in self.parts():
             kept += chunk(1, part)
             if len(kept) > _KEPT_BYTES:
-                last = _summary(all_decisions(self.decisions, self.source), self.source, self.revision)
+                last = _summary(self.counts, self._source, self.revision)
                 last.summary.rows_left_out = True
                 return chunk(1, last.SerializeToString())
         return kept
 
 
-def _batches(rows: Iterable[Decision]) -> Iterator[bytes]:
-    batch, size = b"", 0
-    for decision in rows:
-        result = chunk(1, _result(decision).SerializeToString())
-        if size and size + len(result) > _BATCH_BYTES:
-            yield chunk(2, batch)
-            batch, size = b"", 0
-        batch, size = batch + result, size + len(result)
-    if batch:
-        yield chunk(2, batch)
+class RejectedError(Refusal):
+    """Ends the transaction of a list of which a row was rejected."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(Reason.NOT_CONFIRMED, "a row is rejected, so nothing is applied")
+        self.report = report
 
 
-def _summary(rows: Sequence[Decision], source: Source, revision: str) -> pb.ImportServicesResponse:
-    counts = Counter(decision.outcome for decision in rows)
+def _summary(counts: Mapping[Outcome, int], source: Source, revision: str) -> pb.ImportServicesResponse:
     summary = import_pb2.ImportSummary(
         format=source.sheet.form,
         sheet=source.sheet.name,

@@ -5,14 +5,15 @@ Invariant: what takes long runs in a thread, the reader's or the writer's; the l
 
 import asyncio
 import gc
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 from services.catalog import usecases
 from services.catalog.importing.applying import apply
-from services.catalog.importing.entries import Entry
-from services.catalog.importing.matching import Decision, Outcome, Targets, decide
+from services.catalog.importing.entries import Entries
+from services.catalog.importing.matching import Outcome, Targets, decide
 from services.catalog.importing.receiving import Received, Source, read_entries, received
 from services.catalog.importing.report import RejectedError, Report
 from services.catalog.importing.scope import Target
@@ -34,7 +35,15 @@ _TURNS = 4
 _FEW = 2000
 
 T = TypeVar("T")
-Ready = tuple[CatalogWork, Report | RejectedError, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A list decided on one state: what it would write, its report, and what is kept of that; nothing where it is refused."""
+
+    work: CatalogWork
+    report: Report
+    kept: bytes
 
 
 class _Heard:
@@ -81,7 +90,7 @@ class Imports:
             while part := await asyncio.to_thread(next, parts, b""):
                 yield part
 
-    async def _read(self, file: Received, heard: _Heard) -> tuple[Source, list[Entry]]:
+    async def _read(self, file: Received, heard: _Heard) -> tuple[Source, Entries]:
         async with self._turn:
             return await asyncio.to_thread(read_entries, file, vietnam_day(self._endpoint.clock()), heard)
 
@@ -120,53 +129,48 @@ async def _decided(
     endpoint: Endpoint[State, CatalogWork],
     file: Received,
     source: Source,
-    entries: Sequence[Entry],
+    entries: Entries,
     targets: Targets,
     call: Call,
 ) -> Iterable[bytes]:
     """Decide every row and, where all are taken and it is no dry run, apply them; give the report's messages."""
     options = file.options
 
-    def decided(state: State) -> list[Decision]:
-        return decide(entries, state, _target(state, options, endpoint.default_programme), targets, source.citation)
+    def prepare(state: State) -> _Prepared:
+        work, report = CatalogWork.prepared(state, endpoint.clock()), Report(source)
+        target = _target(state, options, endpoint.default_programme)
+        for decision in report.told(decide(entries, state, target, targets, source.citation)):
+            if not (options.dry_run or report.counts[Outcome.REJECTED]):
+                apply(work, decision, call.caller(options))
+        if options.dry_run or report.counts[Outcome.REJECTED]:
+            return _Prepared(work, report, b"")
+        report.revision = endpoint.revision_of(work.head)
+        return _Prepared(work, report, report.kept())
 
     if options.dry_run:
-        return Report(await asyncio.to_thread(decided, endpoint.live.current), source).parts()
-
-    def done(work: CatalogWork, state: State) -> tuple[Report | RejectedError, bytes]:
-        decisions = decided(state)
-        if any(decision.outcome is Outcome.REJECTED for decision in decisions):
-            return RejectedError(decisions), b""
-        apply(work, decisions, call.caller(options))
-        report = Report(decisions, source, endpoint.revision_of(work.head))
-        return report, report.kept()
-
-    def prepare() -> Ready:
-        work = CatalogWork.prepared(endpoint.live.current, endpoint.clock())
-        return work, *done(work, work.state)
-
+        return (await asyncio.to_thread(prepare, endpoint.live.current)).report.parts()
     whole: list[Report] = []
     for turn in range(_TURNS):
-        ready = await asyncio.to_thread(prepare)
+        ready = await asyncio.to_thread(prepare, endpoint.live.current)
         last = turn == _TURNS - 1 or len(entries) <= _FEW
 
-        def applied(work: CatalogWork, ready: Ready = ready, last: bool = last) -> bytes:
-            prepared, outcome, kept = ready
-            if not work.adopt(prepared):
+        def applied(work: CatalogWork, ready: _Prepared = ready, last: bool = last) -> bytes:
+            if not work.stands_at(ready.work.state.head):
                 if not last:
                     raise _MovedOnError
-                outcome, kept = done(work, work.result())
-            if isinstance(outcome, RejectedError):
-                raise outcome
-            whole[:] = [outcome]
-            return kept
+                ready = prepare(work.result())
+            if ready.report.counts[Outcome.REJECTED]:
+                raise RejectedError(ready.report)
+            work.adopt(ready.work)
+            whole[:] = [ready.report]
+            return ready.kept
 
         try:
             kept = await endpoint.command(options, call, applied, attached=file.digest)
         except _MovedOnError:
             continue
         except RejectedError as rejected:
-            return Report(rejected.decisions, source).parts()
+            return rejected.report.parts()
         return whole[0].parts() if whole else split_events(kept)[0]
     raise AssertionError("the last turn decides")
 

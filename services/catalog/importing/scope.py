@@ -4,9 +4,10 @@ Invariant: no id, alias, slot or place of the plan is given to two rows.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
 from services.catalog.domain import (
     Membership,
@@ -17,9 +18,11 @@ from services.catalog.domain import (
     Service,
     with_alias,
 )
-from services.catalog.importing.entries import Entry
+from services.catalog.importing.entries import Entry, Key, name_key
 from services.catalog.storage import State
 from services.common.text import alias_of, fold
+
+K = TypeVar("K")
 
 _ALIKE = 0.75
 _ID = re.compile(r"[a-z0-9-]{1,63}")
@@ -37,22 +40,21 @@ class Target:
 class Scope:
     """The services that rows may be, by those codes and spellings that rows have, and the programme's places."""
 
-    def __init__(self, state: State, target: Target, entries: Iterable[Entry]) -> None:
+    def __init__(self, state: State, target: Target, keys: Iterable[Key]) -> None:
         self.state, self.programme = state, target.programme
         programme = target.programme.id if target.programme else ""
-        members = state.members(programme)
-        self.services = {entry.service.id: entry.service for entry in members}
+        self.services = {each.service.id: each for each in state.members(programme)} if programme else state.services
         self.codes: dict[str, list[str]] = {}
-        self.names: dict[str, list[str]] = {}
-        for asked in entries:
-            self.codes |= dict.fromkeys(asked.codes, _NONE)
-            self.names[asked.spelling] = _NONE
+        self.names: dict[bytes, list[str]] = {}
+        for key in keys:
+            self.codes |= dict.fromkeys(key.codes, _NONE)
+            self.names[key.name] = _NONE
         self.places: dict[int, str] = {}
-        for entry in members:
+        for entry in self.services.values():
             for code in entry.service.procedure_codes:
                 _add(self.codes, code.code, entry.service.id)
             if entry.service.display_name:
-                _add(self.names, entry.spelling, entry.service.id)
+                _add(self.names, name_key(entry.spelling), entry.service.id)
             for membership in entry.service.memberships:
                 if programme and membership.programme == programme and membership.plan_number:
                     self.places[membership.plan_number] = entry.service.id
@@ -79,7 +81,7 @@ class Scope:
                 yield number
 
 
-def _add(found: dict[str, list[str]], key: str, service: str) -> None:
+def _add(found: dict[K, list[str]], key: K, service: str) -> None:
     known = found.get(key)
     if known:
         known.append(service)
@@ -90,11 +92,12 @@ def _add(found: dict[str, list[str]], key: str, service: str) -> None:
 class Maker:
     """Makes new services and suggestions, none twice."""
 
-    def __init__(self, scope: Scope, taken: set[str | int], cite: Callable[[int], str]) -> None:
+    def __init__(self, scope: Scope, taken: Container[str | int], cite: Callable[[int], str]) -> None:
         self.scope, self.cite = scope, cite
-        self._names = {each for each in taken if isinstance(each, str)}
+        self._names = set[str]()
         self._made = 0
-        slots = (each for each in scope.services.values() if each.naming is Naming.SLOT and each.id not in taken)
+        services = (each.service for each in scope.services.values())
+        slots = (each for each in services if each.naming is Naming.SLOT and each.id not in taken)
         number = {service: place for place, service in scope.places.items()}
         self.slots = iter(sorted((each.id for each in slots), key=lambda each: (number.get(each, 0), each)))
         self.numbers = (place for place in scope.free_numbers() if place not in taken)
@@ -105,13 +108,13 @@ class Maker:
     def _words(self) -> dict[str, frozenset[str]]:
         return {
             each.id: frozenset(fold(each.display_name).split())
-            for each in self.scope.services.values()
+            for each in (entry.service for entry in self.scope.services.values())
             if each.display_name and each.id not in self._taken
         }
 
     def is_taken(self, name: str) -> bool:
         """Whether an id or alias is or was in use, or a row before got it."""
-        return name in self.scope.state.names or name in self._names
+        return name in self.scope.state.names or name in self._names or name in self._taken
 
     def keep(self, service: Service) -> Service:
         """Give the service with its alias, and keep its names."""
@@ -126,20 +129,18 @@ class Maker:
 
     def new(self, entry: Entry, number: int = 0, service_id: str = "") -> Service:
         """Make the service of a row that is none yet."""
-        programme = self.scope.programme
+        programme, row = self.scope.programme, entry.key.row
         self._made += 1
         if programme is not None:
             wanted = f"{programme.id[:50].rstrip('-')}-{number:03d}"
         else:
-            code = next(iter(entry.codes), "")
-            wanted = (
-                f"tthc-{code.replace('.', '-')}" if code else alias_of(entry.told.display_name) or f"row-{entry.row}"
-            )
+            code = next(iter(entry.key.codes), "")
+            wanted = f"tthc-{code.replace('.', '-')}" if code else alias_of(entry.told.display_name) or f"row-{row}"
         name, count = wanted, 2
         while not service_id and self.is_taken(name):
             name, count = f"{wanted[:57].rstrip('-')}-{count}", count + 1
         places = (Membership(programme.id, number),) if programme else ()
-        return replace(entry.told, id=service_id or name, memberships=places, provenance=(self.cited("", entry.row),))
+        return replace(entry.told, id=service_id or name, memberships=places, provenance=(self.cited("", row),))
 
     def cited(self, field: str, row: int) -> Provenance:
         """Name the list as the source of a field."""
