@@ -4,7 +4,7 @@ Invariant: a row's `body` is the very message that the journal row of its last c
 constraints and for people who look.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -19,7 +19,7 @@ from services.common.db import Sequence64, table_of, upsert
 from services.common.envelope import content
 from services.common.journal import Head, Journal, Row
 from services.common.listing import Order
-from services.common.snapshot import Answers
+from services.common.snapshot import Answers, Newest
 from services.common.spool import Spool
 from services.common.text import fold, sort_key
 from services.common.writer import Work
@@ -199,13 +199,13 @@ def catch_up(
     connection: Connection,
     state: State,
     head: Head,
-    decode: Callable[[Sequence[Row]], Decoded],
-) -> tuple[State, list[Row]]:
-    """Add what others committed after `state`, up to `head`; give it with their rows."""
+    decode: Callable[[Iterable[Row]], Decoded],
+) -> tuple[State, Iterable[Row]]:
+    """Add what others committed after `state`, up to `head`; give it with their newest rows."""
     if (state.head.epoch, state.head.sequence) == (head.epoch, head.sequence):
-        return state, []
-    rows = journal.read_between(connection, state.head.sequence, head)
-    return state.changed(head, *decode(rows)), rows
+        return state, ()
+    rows = Newest(journal.read_between(connection, state.head.sequence, head))
+    return state.changed(head, *decode(rows)), rows.kept
 
 
 class CatalogWork(Work[State]):

@@ -3,7 +3,7 @@
 Invariant: a verb decides everything before it puts or emits anything, so a refusal leaves the working set as it was.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,7 +49,7 @@ def stored_service(message: bytes, version: int, actor: str) -> ServiceEntry:
     return storage.service_entry(service, chunk(1, message))
 
 
-def decode(rows: Sequence[Row]) -> storage.Decoded:
+def decode(rows: Iterable[Row]) -> storage.Decoded:
     """Give the resources after some journal rows, the newest of each last."""
     programmes: list[ProgrammeEntry] = []
     services: list[ServiceEntry] = []

@@ -5,7 +5,7 @@ time agree, and each row names the digest of the one before it.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, cast
@@ -230,13 +230,12 @@ class Journal:
         found = connection.execute(self._select_rows, {"after": after, "most": limit})
         return [Row(epoch, row.sequence, row.digest, row.payload) for row in found]
 
-    def read_between(self, connection: Connection, after: int, head: Head) -> list[Row]:
-        """Give every row after a sequence, up to a head of the same epoch."""
-        rows: list[Row] = []
+    def read_between(self, connection: Connection, after: int, head: Head) -> Iterator[Row]:
+        """Give every row after a sequence, up to a head of the same epoch; a page of them is in memory at a time."""
         while after < head.sequence:
-            rows += self.read(connection, after, min(1000, head.sequence - after))
+            rows = self.read(connection, after, min(_ROWS_A_STEP, head.sequence - after))
+            yield from rows
             after = rows[-1].sequence
-        return rows
 
     def first_sequence(self, connection: Connection) -> int:
         """Give the first retained row's number; the next one's when none is retained."""

@@ -7,7 +7,7 @@ last relay, and only then the connections close.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -84,7 +84,7 @@ class Runtime(Generic[S, W]):
         stream: str,
         load: Callable[[Connection], S],
         begin: Callable[[Connection, S, datetime], W],
-        catch_up: Callable[[Connection, S, Head], tuple[S, list[Row]]],
+        catch_up: Callable[[Connection, S, Head], tuple[S, Iterable[Row]]],
         publication: Callable[[Row], Publication],
         clock: Callable[[], datetime] = utc_now,
         telemetry: Telemetry | None = None,

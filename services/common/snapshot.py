@@ -6,7 +6,7 @@ readers see includes it.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from sys import getsizeof
@@ -159,6 +159,19 @@ class Tail:
         if sequence + 1 < first:
             return None
         return list(islice(self._rows, sequence + 1 - first, sequence + 1 - first + limit))
+
+
+class Newest:
+    """Passes rows on, and keeps as many of the newest as a tail holds."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._rows = rows
+        self.kept: deque[Row] = deque(maxlen=TAIL_ROWS)
+
+    def __iter__(self) -> Iterator[Row]:
+        for row in self._rows:
+            self.kept.append(row)
+            yield row
 
 
 class Live(Generic[S]):

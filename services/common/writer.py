@@ -6,7 +6,7 @@ whose write fails takes no other down with it.
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -121,13 +121,15 @@ class Writer(Generic[S, W]):
         live: Live[S],
         *,
         begin: Callable[[Connection, S, datetime], W],
-        catch_up: Callable[[Connection, S, Head], tuple[S, list[Row]]],
+        catch_up: Callable[[Connection, S, Head], tuple[S, Iterable[Row]]],
         clock: Callable[[], datetime],
         on_write: Callable[[], None] = lambda: None,
     ) -> None:
-        """`begin` makes a working set; `catch_up` adds what others committed since `S`, up to the locked head.
+        """Prepare; `start` begins.
 
-        `on_write` is called on the loop after each commit that changed something, for whoever tells other replicas.
+        `begin` makes a working set; `catch_up` adds what others committed since `S`, up to the locked head, and gives it with
+        the newest of their rows. `on_write` is called on the loop after each commit that changed something, for whoever tells
+        other replicas.
         """
         self._database = WriteConnection(engine)
         self._journal = journal

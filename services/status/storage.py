@@ -4,7 +4,7 @@ Invariant: rows of the sources, the checkpoints behind them and the progress the
 model is a fold of the rows kept here, so the same rows always give the same model.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -18,7 +18,7 @@ from services.common.db import Sequence64, table_of, upsert
 from services.common.feed import Checkpoint
 from services.common.journal import Head, Journal, Row
 from services.common.resources import Revision
-from services.common.snapshot import Answers
+from services.common.snapshot import TAIL_ROWS, Answers
 from services.common.writer import Work
 from services.status.projection import Fact, ReadModel, fold
 from tiendo.status.v1 import events_pb2
@@ -146,14 +146,14 @@ def load(connection: Connection, decode: Decode, since: State | None = None) -> 
     )
 
 
-def catch_up(connection: Connection, state: State, head: Head, decode: Decode) -> tuple[State, list[Row]]:
-    """Add what others committed after `state`, up to `head`; give it with the progress rows."""
+def catch_up(connection: Connection, state: State, head: Head, decode: Decode) -> tuple[State, Iterable[Row]]:
+    """Add what others committed after `state`, up to `head`; give it with the newest progress rows."""
     rebuilt = state.generation != read_generation(connection)
     same = (state.head.epoch, state.head.sequence) == (head.epoch, head.sequence)
     if same and not rebuilt and state.checkpoints == read_checkpoints(connection):
-        return state, []
-    after = state.head.sequence if state.head.epoch == head.epoch else 0
-    return load(connection, decode, None if rebuilt else state), journal.read_between(connection, after, head)
+        return state, ()
+    after = max(head.sequence - TAIL_ROWS, state.head.sequence if state.head.epoch == head.epoch else 0)
+    return load(connection, decode, None if rebuilt else state), [*journal.read_between(connection, after, head)]
 
 
 def read_generation(connection: Connection) -> int:

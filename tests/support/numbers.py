@@ -100,7 +100,7 @@ class NumbersWork(Work[NumbersState]):
 
 def catch_up(connection: Connection, state: NumbersState, head: Head) -> tuple[NumbersState, list[Row]]:
     """Add what another writer added."""
-    rows = JOURNAL.read_between(connection, state.head.sequence, head)
+    rows = [*JOURNAL.read_between(connection, state.head.sequence, head)]
     total = sum(event_in(row).plan_number for row in rows)
     return (NumbersState(head, state.total + total), rows) if rows else (state, [])
 

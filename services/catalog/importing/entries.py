@@ -23,94 +23,14 @@ from services.catalog.domain import (
     checked_service,
     new_service,
 )
+from services.catalog.importing.columns import COLUMN_OF, COLUMNS
 from services.common.errors import Reason, Refusal
-from services.common.sheets import Column, ListRow, lines_of, one_line
+from services.common.sheets import ListRow, lines_of, one_line
 from services.common.spool import Spool
 from services.common.text import fold, spelling
 from services.common.words import Lang, word
 from tiendo.catalog.v1 import service_pb2
 
-COLUMNS = (
-    Column(
-        "code",
-        (
-            "ma thu tuc hanh chinh",
-            "ma so thu tuc hanh chinh",
-            "ma tthc",
-            "ma so tthc",
-            "ma thu tuc",
-            "ma so thu tuc",
-            "ma so",
-            "ma dich vu cong",
-            "ma",
-            "procedure code",
-            "procedurecodes",
-            "code",
-        ),
-        exact=True,
-    ),
-    # In our own JSON, which tells the naming, "name" is that of the resource.
-    Column("service", ("name",), beside="naming", sure=True),
-    Column("service", ("ma he thong", "service id", "service", "id"), sure=True),
-    Column("plan_number", ("so trong ke hoach", "so thu tu trong ke hoach", "plan number")),
-    Column("memberships", ("memberships",)),
-    Column(
-        "name",
-        (
-            "ten thu tuc hanh chinh",
-            "ten tthc",
-            "ten thu tuc",
-            "ten dich vu cong truc tuyen",
-            "ten dich vu cong",
-            "ten dich vu",
-            "ten dvc",
-            "ten dvctt",
-            "thu tuc hanh chinh",
-            "ten",
-            "service name",
-            "procedure name",
-            "displayname",
-            "name",
-        ),
-    ),
-    Column("english_gloss", ("ten tieng anh", "english gloss", "english name", "englishgloss")),
-    Column("field", ("linh vuc", "ten linh vuc", "field")),
-    Column(
-        "agency",
-        (
-            "co quan thuc hien",
-            "don vi thuc hien",
-            "co quan truc tiep thuc hien",
-            "don vi chu tri",
-            "co quan",
-            "implementing agency",
-            "agency",
-            "agencies",
-            "owner",
-        ),
-    ),
-    Column("level", ("cap thuc hien", "cap hanh chinh", "level of government", "level", "levels")),
-    Column("audience", ("doi tuong thuc hien", "doi tuong", "audience", "audiences")),
-    Column(
-        "online_level",
-        ("muc do", "muc do dvc", "muc do dich vu cong", "muc do cung cap", "online level", "onlinelevels"),
-    ),
-    Column("channel", ("cach thuc thuc hien", "hinh thuc thuc hien", "cach thuc nop ho so", "channel", "channels")),
-)
-DEFAULTS = frozenset({"field", "agency", "level", "audience", "online_level", "channel"})
-
-# The catalog's name for what a column holds, to name the cell to blame.
-_COLUMN_OF = {
-    "display_name": "name",
-    "english_gloss": "english_gloss",
-    "procedure_codes": "code",
-    "field": "field",
-    "agencies": "agency",
-    "levels": "level",
-    "audiences": "audience",
-    "channels": "channel",
-    "online_levels": "online_level",
-}
 # Where JSON holds objects, they are those of the contract: its name for them there, and in a service.
 _MESSAGES = {
     "code": ("procedureCodes", "procedure_codes"),
@@ -334,5 +254,5 @@ def _at_cell(refusal: Refusal, row: ListRow) -> Refusal:
     """Blame the cell for what the catalog's rules refuse of a service."""
     path = refusal.fields[0]
     field = path.removeprefix("service.").partition("[")[0]
-    place = row.place(_COLUMN_OF.get(field, field))
+    place = row.place(COLUMN_OF.get(field, field))
     return Refusal(refusal.reason, refusal.message.removeprefix(f"{path}: "), field=place, metadata=refusal.metadata)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from services.catalog.importing.entries import COLUMNS, DEFAULTS, Entries, entry_of
+from services.catalog.importing.columns import COLUMNS, DEFAULTS
+from services.catalog.importing.entries import Entries, entry_of
 from services.common.errors import Reason, Refusal
 from services.common.sheets import MOST_BYTES, Columns, ListRow, Sheet, Skipped, read_list, unreadable
 from services.common.text import clean

@@ -3,7 +3,7 @@
 Invariant: a state is that of one journal row, whether it was read from the tables or followed from the state before.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,7 @@ from services.common.feed import Checkpoint
 from services.common.journal import Head, Row
 from services.common.listing import Order
 from services.common.resources import Revision
+from services.common.snapshot import Newest
 from services.common.text import fold, sort_key
 from services.integration.domain import Integration
 from services.integration.storage.tables import CheckpointRow, DeadLetterRow, IntegrationRow, TransitionRow, journal
@@ -114,14 +115,14 @@ def catch_up(
     connection: Connection,
     state: State,
     head: Head,
-    decode: Callable[[State, Sequence[Row]], list[Entry]],
-) -> tuple[State, list[Row]]:
-    """Add what others committed after `state`, up to `head`; give it with their rows."""
+    decode: Callable[[State, Iterable[Row]], list[Entry]],
+) -> tuple[State, Iterable[Row]]:
+    """Add what others committed after `state`, up to `head`; give it with their newest rows."""
     if (state.head.epoch, state.head.sequence) == (head.epoch, head.sequence):
-        return state, []
-    rows = journal.read_between(connection, state.head.sequence, head)
+        return state, ()
+    rows = Newest(journal.read_between(connection, state.head.sequence, head))
     checkpoint, dead_letters = read_checkpoint(connection), count_dead_letters(connection)
-    return state.changed(head, checkpoint, decode(state, rows), dead_letters), rows
+    return state.changed(head, checkpoint, decode(state, rows), dead_letters), rows.kept
 
 
 def count_dead_letters(connection: Connection) -> int:

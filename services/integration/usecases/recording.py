@@ -3,7 +3,7 @@
 Invariant: the message that is stored is the very one that the event carries.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -44,7 +44,7 @@ def stored_entry(message: bytes, version: int, change: str) -> Entry:
     return Entry(integration, programmes, tuple(read.former_aliases), change, message, chunk(1, message))
 
 
-def decode(state: State, rows: Sequence[Row]) -> list[Entry]:
+def decode(state: State, rows: Iterable[Row]) -> list[Entry]:
     """Give the integrations after some journal rows that follow `state`."""
     entries: dict[str, Entry] = {}
     for row in rows:
