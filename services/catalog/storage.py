@@ -22,7 +22,7 @@ from services.common.listing import Order
 from services.common.snapshot import Answers, Newest
 from services.common.spool import Spool
 from services.common.text import fold, sort_key
-from services.common.writer import Work
+from services.common.work import Work
 
 
 class Base(SQLModel, registry=registry()):

@@ -15,7 +15,7 @@ from services.common.errors import Reason, Refusal
 from services.common.journal import Head, Row
 from services.common.resources import check_id, check_mask, parse_name
 from services.common.text import clean
-from services.common.writer import Caller
+from services.common.work import Caller
 from tiendo.catalog.v1 import events_pb2, programme_pb2, service_pb2
 
 

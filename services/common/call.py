@@ -31,7 +31,7 @@ from services.common.errors import Kind, Reason, Refusal
 from services.common.log import traced
 from services.common.telemetry import Telemetry, format_traceparent
 from services.common.text import nfc
-from services.common.writer import Caller
+from services.common.work import Caller
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 # The transport lets a little more through, so that a request over our limit gets our own answer.

@@ -23,7 +23,8 @@ from services.common.listing import fitting
 from services.common.log import requested
 from services.common.resources import Revision, check_request_id
 from services.common.snapshot import Live, Reached, State
-from services.common.writer import Work, Writer, repeated
+from services.common.work import Work
+from services.common.writer import Writer, repeated
 from tiendo.common.v1 import event_pb2
 
 _DEFAULT_EVENTS = 500

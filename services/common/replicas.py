@@ -16,7 +16,8 @@ from sqlalchemy import Engine
 from services.common.broker import Broker, BrokerAwayError
 from services.common.errors import Refusal
 from services.common.lease import Lease, LeaseLostError, LeaseTable, name_of_process
-from services.common.writer import Work, Writer
+from services.common.work import Work
+from services.common.writer import Writer
 
 _RELEASE_SECONDS = 1.0
 

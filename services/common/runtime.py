@@ -32,7 +32,8 @@ from services.common.server import Server
 from services.common.snapshot import Live, Reached, State
 from services.common.stream import RelayState
 from services.common.telemetry import Telemetry
-from services.common.writer import Work, Writer
+from services.common.work import Work
+from services.common.writer import Writer
 
 _RELAY_SECONDS = 1.5
 _CLOSE_SECONDS = 1.0

@@ -5,12 +5,11 @@ whose write fails takes no other down with it.
 """
 
 import asyncio
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
@@ -18,9 +17,9 @@ from sqlalchemy.exc import DBAPIError
 
 from services.common.db import WriteConnection, described, may_pass
 from services.common.errors import Reason, Refusal
-from services.common.journal import Event, Head, Journal, Row, stamp
+from services.common.journal import Head, Journal, Row
 from services.common.snapshot import TAIL_ROWS, Live, State
-from services.common.spool import Spool
+from services.common.work import Work
 
 # Waiting for company costs nothing alone and lets a burst share its commit: grpc.aio hands over one call a loop turn.
 _WINDOW_SECONDS = 0.002
@@ -31,65 +30,6 @@ _WAITING = 4096
 S = TypeVar("S", bound=State)
 
 log = structlog.get_logger("writer")
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks for a command, under which request id and trace; each may be empty."""
-
-    actor: str
-    request_id: str = ""
-    traceparent: str = ""
-
-
-class Work(ABC, Generic[S]):
-    """One transaction's working set: the state it decides on, and what it will write.
-
-    A service's own subclass keeps changed resources in memory, so that each command sees those before it, and writes them in
-    bulk in `flush`. A command changes the set only after everything in it was decided.
-    """
-
-    def __init__(self, connection: Connection, journal: Journal, state: S, now: datetime) -> None:
-        self.connection = connection
-        self.state = state
-        self.now = max(now, state.head.recorded_time)
-        self.head: Head = state.head
-        self.rows: list[Row] | Spool[Row] = []
-        self._causes: list[str | None] = []
-        self._journal = journal
-
-    def emit(self, event: Event, cause: str | None = None) -> Row:
-        """Add an event to the journal, next after those emitted before. Raises Refusal EVENT_TOO_LARGE."""
-        row, self.head = stamp(event, self.head, self.now)
-        self.rows.append(row)
-        self._causes.append(cause)
-        return row
-
-    def stands_at(self, head: Head) -> bool:
-        """Whether the next row that is emitted follows this one."""
-        return (self.head.epoch, self.head.sequence) == (head.epoch, head.sequence)
-
-    def adopt(self, prepared: Self) -> None:
-        """Take over what another set was given, which began where this one stands."""
-        if self.rows:
-            self.rows = [*self.rows, *prepared.rows]
-        else:
-            self.rows = prepared.rows
-        self._causes += prepared._causes
-        self.head, self.now = prepared.head, max(self.now, prepared.now)
-
-    def write(self) -> None:
-        """Write everything collected: the service's tables, then the journal."""
-        self.flush()
-        self._journal.append(self.connection, self.rows, self.head, self._causes)
-
-    @abstractmethod
-    def flush(self) -> None:
-        """Write changed resources to the service's tables, in bulk."""
-
-    @abstractmethod
-    def result(self) -> S:
-        """Give the state after the commit."""
 
 
 W = TypeVar("W", bound=Work[Any])

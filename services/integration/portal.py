@@ -20,7 +20,7 @@ import structlog
 
 from services.common.errors import Refusal
 from services.common.runtime import Runtime
-from services.common.writer import Caller
+from services.common.work import Caller
 from services.integration import usecases
 from services.integration.domain import Detail, Found, Link
 from services.integration.storage import IntegrationWork, State

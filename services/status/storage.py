@@ -19,7 +19,7 @@ from services.common.feed import Checkpoint
 from services.common.journal import Head, Journal, Row
 from services.common.resources import Revision
 from services.common.snapshot import TAIL_ROWS, Answers
-from services.common.writer import Work
+from services.common.work import Work
 from services.status.projection import Fact, ReadModel, fold
 from tiendo.status.v1 import events_pb2
 

@@ -16,7 +16,7 @@ from services.catalog.storage import CatalogWork, State
 from services.catalog.usecases import programme_entry
 from services.common.journal import Head
 from services.common.sheets import Cell, Columns, ListRow, Sheet
-from services.common.writer import Caller
+from services.common.work import Caller
 
 NOW = datetime(2022, 10, 5, tzinfo=UTC)
 EMPTY = State(Head("e", 0, "", NOW))

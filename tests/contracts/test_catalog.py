@@ -14,7 +14,7 @@ from services.common.dates import iso_instant
 from services.common.db import read_transaction
 from services.common.errors import Refusal
 from services.common.journal import digest_of
-from services.common.writer import Caller
+from services.common.work import Caller
 from tests.support.calls import detail, refused
 from tests.support.catalog import Catalog, create, fill, name, refusal, running_catalog
 from tiendo.catalog.v1 import catalog_service_pb2 as pb

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from services.common.writer import Caller
+from services.common.work import Caller
 from services.integration import domain, usecases
 from services.integration.wire import Told
 from tests.support.integration import ACTOR, Integration, day, integration_of, refused

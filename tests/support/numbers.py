@@ -12,7 +12,8 @@ from services.common.db import read_transaction, write_transaction
 from services.common.errors import Reason, Refusal
 from services.common.journal import Head, Journal, Row, digest_of, stamp
 from services.common.snapshot import Live, Reached
-from services.common.writer import Work, Writer
+from services.common.work import Work
+from services.common.writer import Writer
 from tests.support.databases import new_engine
 from tiendo.status.v1 import events_pb2
 

@@ -11,7 +11,7 @@ from services.catalog.domain import Evidence
 from services.catalog.importing.matching import Decision, Outcome
 from services.catalog.importing.merging import differences
 from services.catalog.storage import CatalogWork
-from services.common.writer import Caller
+from services.common.work import Caller
 
 
 def apply(work: CatalogWork, decision: Decision, caller: Caller) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert
 from services.common.db import table_of, upsert
 from services.common.feed import Checkpoint
 from services.common.journal import Row
-from services.common.writer import Work
+from services.common.work import Work
 from services.integration.storage.portal_checks import write_portal_checks
 from services.integration.storage.state import (
     CATALOG,

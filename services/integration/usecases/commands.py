@@ -15,7 +15,7 @@ from services.common.errors import Reason, Refusal
 from services.common.journal import stamp
 from services.common.listing import check_reply
 from services.common.resources import parse_name
-from services.common.writer import Caller
+from services.common.work import Caller
 from services.integration import domain, storage, wire
 from services.integration.domain import Integration, Transition
 from services.integration.storage import Entry, IntegrationWork

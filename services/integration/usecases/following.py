@@ -14,7 +14,7 @@ from services.common.envelope import header_of
 from services.common.errors import Refusal
 from services.common.feed import Checkpoint
 from services.common.journal import Row, utc_now
-from services.common.writer import Caller
+from services.common.work import Caller
 from services.integration import domain, storage, wire
 from services.integration.storage import CATALOG, Entry, IntegrationWork
 from services.integration.usecases.recording import decided, keep, stored_entry

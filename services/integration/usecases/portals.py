@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine
 
 from services.common.db import read_transaction
-from services.common.writer import Caller
+from services.common.work import Caller
 from services.integration import domain, storage, wire
 from services.integration.storage import IntegrationWork, KeptCheck, State
 from services.integration.usecases.commands import find

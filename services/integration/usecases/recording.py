@@ -9,7 +9,7 @@ from typing import Any
 
 from services.common.envelope import chunk
 from services.common.journal import Head, Row
-from services.common.writer import Caller
+from services.common.work import Caller
 from services.integration import wire
 from services.integration.domain import Integration
 from services.integration.storage import Entry, IntegrationWork, State, catalog_revision
