@@ -35,9 +35,8 @@ from services.cli.lists import (
     pairs,
     problem_text,
     show_columns,
-    show_rest,
+    show_first,
     show_unused,
-    shown,
     told_here,
 )
 from services.cli.output import short
@@ -45,6 +44,7 @@ from services.cli.session import Session, StopError, UsageProblemError, command
 from services.cli.status import programme_name
 from services.common.figures import number
 from services.common.sheets import check_size
+from services.common.spool import Spool
 from tiendo.catalog.v1 import catalog_service_pb2, import_pb2
 from tiendo.common.v1 import error_reason_pb2
 
@@ -133,9 +133,9 @@ def _match(match: Match) -> import_pb2.RowMatch:
 
 def _send(
     session: Session, path: Path, options: import_pb2.ImportOptions
-) -> tuple[list[import_pb2.RowResult], import_pb2.ImportSummary]:
+) -> tuple[Sequence[import_pb2.RowResult], import_pb2.ImportSummary]:
     """Send the file and take the report. Raises TiendoError."""
-    rows: list[import_pb2.RowResult] = []
+    rows = Spool[import_pb2.RowResult]()
     summary = import_pb2.ImportSummary()
     with _progress(session) as tell:
 
@@ -147,7 +147,8 @@ def _send(
 
         for part in session.client.catalog.ImportServices(requests(), timeout=_SECONDS):
             tell(part.progress)
-            rows.extend(part.rows.results)
+            for row in part.rows.results:
+                rows.append(row)
             if part.HasField("summary"):
                 summary = part.summary
     return rows, summary
@@ -184,24 +185,22 @@ def _show(
     )
     show_unused(session, summary.unused_columns)
     word = session.word
-    wrong = [
-        (
-            problem.cell,
-            problem_text(session, _reason(problem), dict(problem.metadata), problem.message),
-            row.display_name,
-        )
-        for row in rows
-        for problem in row.problems
-    ]
-    if wrong:
+    if summary.rejected:
         headers = [word(f"screen.list.column_{name}") for name in ("cell", "wrong", "name")]
-        session.table(headers, shown(wrong, limit))
-        show_rest(session, len(wrong), limit)
+        wrong = (
+            (
+                problem.cell,
+                problem_text(session, _reason(problem), dict(problem.metadata), problem.message),
+                row.display_name,
+            )
+            for row in rows
+            for problem in row.problems
+        )
+        show_first(session, headers, wrong, limit)
     elif dry_run:
-        changes = [_change(session, row) for row in rows if _outcome(row) in _CHANGES]
         headers = [word(f"screen.list.column_{name}") for name in ("row", "what", "id", "name", "changes")]
-        session.table(headers, shown(changes, limit), numbers=(0,))
-        show_rest(session, len(changes), limit)
+        changes = (_change(session, row) for row in rows if _outcome(row) in _CHANGES)
+        show_first(session, headers, changes, limit, numbers=(0,))
     counts = [(name, getattr(summary, name)) for name in _COUNTS]
     session.say(
         " · ".join(

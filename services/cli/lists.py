@@ -4,8 +4,9 @@ Invariant: whatever is wrong with a list is told by its cell, with what helps, i
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -149,15 +150,19 @@ def _field(session: Session, field: str) -> str:
     return session.word(f"list_field.{field}")
 
 
-def show_rest(session: Session, count: int, limit: int) -> None:
-    """Say that there are more rows than are shown."""
-    if limit and count > limit:
-        session.say(session.word("screen.list.more", count=count - limit))
-
-
-def shown(rows: Sequence[tuple[str, ...]], limit: int) -> Sequence[tuple[str, ...]]:
-    """Give as many rows as are to be shown."""
-    return rows[:limit] if limit else rows
+def show_first(
+    session: Session,
+    headers: Sequence[str],
+    rows: Iterable[tuple[str, ...]],
+    limit: int,
+    *,
+    numbers: Sequence[int] = (),
+) -> None:
+    """Print a table of the first `limit` rows, 0 for all of them, and say how many more there are."""
+    coming = iter(rows)
+    session.table(headers, [*islice(coming, limit or None)], numbers=numbers)
+    if rest := sum(1 for _ in coming):
+        session.say(session.word("screen.list.more", count=rest))
 
 
 def brief(name: str) -> str:

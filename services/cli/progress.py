@@ -29,9 +29,8 @@ from services.cli.lists import (
     opened,
     problem_text,
     show_columns,
-    show_rest,
+    show_first,
     show_unused,
-    shown,
     told_here,
     used_columns,
 )
@@ -267,16 +266,14 @@ def _show(
     say, words = session.say, session.word
     if found.problems:
         rows = [(problem.cell, problem.text) for problem in found.problems]
-        session.table([words("screen.list.column_cell"), words("screen.list.column_wrong")], shown(rows, limit))
-        show_rest(session, len(rows), limit)
+        show_first(session, [words("screen.list.column_cell"), words("screen.list.column_wrong")], rows, limit)
         say(words("screen.list.count_rejected", count=len({problem.row for problem in found.problems})))
         say(words("screen.list.refused"))
         return
     if found.steps:
         headers = [words(f"screen.list.column_{name}") for name in ("row", "id", "name", "stage", "date")]
         lines = [_line(session, step, services.all[step.service], standing[step.service]) for step in found.steps]
-        session.table(headers, shown(lines, limit), numbers=(0,))
-        show_rest(session, len(lines), limit)
+        show_first(session, headers, lines, limit, numbers=(0,))
         key = "screen.list.would_advance" if dry_run else "screen.list.advanced"
         say(words(key, count=len(found.steps)))
         if any(step.obstacle for step in found.steps):

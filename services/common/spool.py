@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Spool(Sequence[T]):
-    """Values of modules of ours, plain or frozen, in the order in which they were appended. One thread at a time."""
+    """Values in the order in which they were appended: plain ones, frozen dataclasses and messages. One thread at a time."""
 
     def __init__(self) -> None:
         self._starts = array("Q", [0])
