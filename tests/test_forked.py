@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.forked import Forked
+from tests.support.forked import Forked, run
 
 Start = Callable[..., Forked]
 
@@ -76,3 +76,14 @@ def test_a_signal_reaches_it(start: Start, tmp_path: Path, number: int, code: in
 
     assert process.wait(timeout=20) == code
     process.kill()
+
+
+def test_a_short_one_is_run_to_its_end(start: Start) -> None:
+    """What it printed and what it complained of come apart, with its exit code; one that takes too long is ended."""
+    start("import sys; print('said'); print('complained', file=sys.stderr); sys.exit(4)").wait()
+    done = run("module_of_test", env={})
+    start(WAIT).kill()
+
+    assert (done.returncode, done.stdout, done.stderr) == (4, "said\n", "complained\n")
+    with pytest.raises(subprocess.TimeoutExpired):
+        run("module_of_test", env={}, timeout=0.1)

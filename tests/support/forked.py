@@ -13,6 +13,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -27,12 +28,12 @@ _ONE_AT_A_TIME = threading.Lock()
 class Forked:
     """One process, to be used as a `subprocess.Popen`."""
 
-    def __init__(self, words: Sequence[str], *, env: Mapping[str, str], log: Path) -> None:
-        """Start a module by its name, with arguments. Both its outputs are added to the log."""
+    def __init__(self, words: Sequence[str], *, env: Mapping[str, str], log: Path, errors: Path | None = None) -> None:
+        """Start a module by its name, with arguments. What it prints is added to the log, its errors to theirs if told."""
         self.args = list(words)
         self._process = _CONTEXT.Process(
             target=_be,
-            args=(self.args, dict(env), str(Path.cwd()), (os.devnull, str(log), str(log))),
+            args=(self.args, dict(env), str(Path.cwd()), (os.devnull, str(log), str(errors or log))),
             daemon=True,  # one that a test left over keeps nobody from ending
         )
         with _ONE_AT_A_TIME:
@@ -68,6 +69,18 @@ class Forked:
     def terminate(self) -> None:
         """Ask it to end."""
         self.send_signal(signal.SIGTERM)
+
+
+def run(*words: str, env: Mapping[str, str], timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    """Run a module to its end, as `subprocess.run` with `text` does. Raises subprocess.TimeoutExpired."""
+    with tempfile.TemporaryDirectory(prefix="tiendo-run-") as folder:
+        log, errors = Path(folder) / "log", Path(folder) / "errors"
+        process = Forked(words, env=env, log=log, errors=errors)
+        try:
+            code = process.wait(timeout)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(process.args, code, log.read_text(), errors.read_text())
 
 
 def _be(words: Sequence[str], env: Mapping[str, str], folder: str, files: tuple[str, str, str]) -> None:

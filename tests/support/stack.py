@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,7 +24,7 @@ from services.common.config import ServiceSettings, Settings
 from services.common.migrations import migrate_service
 from services.common.stream_specs import ensure_stream, stream_specs
 from tests.support.databases import journal_of
-from tests.support.forked import Forked
+from tests.support.forked import Forked, run
 from tests.support.nats import NatsServer
 from tests.support.production import Production
 from tiendo.catalog.v1 import catalog_service_pb2_grpc
@@ -109,8 +108,7 @@ class Stack:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `python -m …` with the stack's settings, to its end."""
-        command = [sys.executable, "-m", *arguments]
-        return subprocess.run(command, env=self.environ, capture_output=True, text=True, timeout=60, check=False)
+        return run(*arguments, env=self.environ)
 
     async def start(self) -> None:
         """Migrate, make the streams, start everything, and wait until it serves."""
