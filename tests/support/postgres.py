@@ -11,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -92,6 +93,14 @@ def _memory() -> str | None:
     return folder if roomy else None
 
 
+def _remove_with_us(folder: Path) -> Callable[[], object]:
+    """Give what removes a folder at the end of this process, which is removed as well should that end come by a kill -9."""
+    # A server that is about to end may still be writing there.
+    command = ["sh", "-c", 'read _; rm -rf "$0" || { sleep 2; rm -rf "$0"; }', str(folder)]
+    waiting = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+    return waiting.communicate
+
+
 @cache
 def shared_postgres() -> PostgresServer:
     """Start one, once a process; it ends with it. A missing part skips on a laptop and fails in CI."""
@@ -103,6 +112,6 @@ def shared_postgres() -> PostgresServer:
         if os.environ.get("CI"):
             raise
         pytest.skip(f"no PostgreSQL here: {failure}")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(_remove_with_us(folder))
     atexit.register(server.end)
     return server
