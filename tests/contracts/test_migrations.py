@@ -15,6 +15,7 @@ from services.common.config import Settings
 from services.common.migrations import migrate, migrate_service, scripts
 from services.common.schema import found_revision, revisions
 from tests.support.databases import ENGINES, new_database
+from tests.support.forked import run
 from tests.support.next_version import NEXT, ROOT, copy_next_version, run_with
 
 PROCESSES = 20
@@ -80,7 +81,7 @@ def test_a_newer_schema_is_neither_served_nor_taken_back(url: str, engine: Engin
     before = began(engine)
 
     refused = {
-        word: run_with(ROOT, "services.catalog", word, TIENDO_CATALOG_DATABASE_URL=url, TIENDO_CATALOG_PORT="0")
+        word: run("services.catalog", word, env={"TIENDO_CATALOG_DATABASE_URL": url, "TIENDO_CATALOG_PORT": "0"})
         for word in ("serve", "migrate")
     }
 

@@ -5,6 +5,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from services.common.place import Place, TransferRefusedError
 from services.common.schema import revisions
 from services.common.transfer import Progress, back_up, moving, restoring
 from services.integration.storage import journal
-from tests.support.databases import ENGINES, new_database
+from tests.support.databases import ENGINES, copy_database, lasting_database, new_database
 from tests.support.released import RELEASES, put_back, released
 
 SERVICE = "integration"
@@ -47,18 +48,24 @@ class Databases:
 
     def filled(self, kind: str) -> Place:
         """One with what the last release wrote."""
-        place = self.empty(kind)
-        engine = db.open_engine(place.url)
-        put_back(engine, released(RELEASES[-1], SERVICE))
-        migrate(engine, SERVICE, place.journal.lease.found)
-        engine.dispose()
-        return place
+        return Place(SERVICE, copy_database(written(kind), self.folder), journal)
 
     def backup(self, kind: str) -> Path:
         """A back-up of such a one."""
         file = self.folder / f"{kind}.backup"
         back_up(self.filled(kind), file, quiet)
         return file
+
+
+@cache
+def written(kind: str) -> str:
+    """A database with what the last release wrote, to be copied."""
+    url = lasting_database(kind)
+    engine = db.open_engine(url)
+    put_back(engine, released(RELEASES[-1], SERVICE))
+    migrate(engine, SERVICE, journal.lease.found)
+    engine.dispose()
+    return url
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -20,7 +19,8 @@ from services.common.broker import Broker
 from services.common.config import SERVICES
 from services.common.stream_specs import ensure_stream, stream_specs
 from tests.support.broker_cluster import BrokerCluster, secrets, server_program
-from tests.support.deployment import DEPLOY, ROOT
+from tests.support.deployment import DEPLOY
+from tests.support.forked import run
 from tests.support.nats import until
 from tests.support.stack import free_port
 
@@ -111,8 +111,7 @@ def migrate(url: str, folder: Path) -> dict[str, str]:
     """Run `tiendo migrate`; give what it did to each stream."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("TIENDO_")}
     environ |= {"TIENDO_DATA_DIR": str(folder), "TIENDO_NATS_URL": url}
-    command = [sys.executable, "-m", "services.cli", "migrate", "--json"]
-    done = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = run("services.cli", "migrate", "--json", env=environ)
     assert done.returncode == 0, done.stdout + done.stderr
     streams: dict[str, str] = json.loads(done.stdout)["streams"]
     return streams

@@ -47,9 +47,13 @@ def migrated_database(kind: str, service: str, folder: Path) -> str:
 
     All copies of one process have the same epoch, begun early in 2022: a test's clock may say any time after that.
     """
-    made = _migrated(kind, service)
-    if kind == "sqlite":
-        target = new_database(kind, folder)
+    return copy_database(_migrated(kind, service), folder)
+
+
+def copy_database(made: str, folder: Path) -> str:
+    """Copy the database of a URL, which nobody uses; give the URL of the copy."""
+    if made.startswith("sqlite"):
+        target = new_database("sqlite", folder)
         shutil.copyfile(str(make_url(made).database), str(make_url(target).database))
         return target
     copy = f"t{uuid.uuid4().hex}"
@@ -61,11 +65,16 @@ def migrated_database(kind: str, service: str, folder: Path) -> str:
     return server.set(database=copy).render_as_string(hide_password=False)
 
 
-@cache
-def _migrated(kind: str, service: str) -> str:
+def lasting_database(kind: str) -> str:
+    """Make an empty database that stays as long as the process, to be filled and copied; give its URL."""
     folder = tempfile.mkdtemp(prefix="tiendo-schema-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    url = new_database(kind, Path(folder))
+    return new_database(kind, Path(folder))
+
+
+@cache
+def _migrated(kind: str, service: str) -> str:
+    url = lasting_database(kind)
     journal = journal_of(service)
     engine = open_engine(url)
     migrate(engine, service)

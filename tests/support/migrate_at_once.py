@@ -10,6 +10,7 @@ from multiprocessing.synchronize import Barrier
 from services.catalog.config import CatalogSettings
 from services.catalog.storage import journal
 from services.common.config import Settings
+from services.common.db import open_engine
 from services.common.migrations import migrate_service
 
 
@@ -27,6 +28,8 @@ def main(url: str, count: int) -> None:
     """Start them, and wait for all."""
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(count)
+    # The driver is read once for all; nothing is connected.
+    open_engine(url).dispose()
     processes = [context.Process(target=migrate_after, args=(barrier, url)) for _ in range(count)]
     for process in processes:
         process.start()

@@ -28,7 +28,7 @@ def upgrade() -> None:
 def copy_next_version(folder: Path, *, before: str) -> Path:
     """Copy the code into `folder` and add a schema after `before`; give what to put on PYTHONPATH."""
     copy = folder / "next"
-    shutil.copytree(ROOT / "services", copy / "services", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "services", copy / "services")
     script = copy / "services" / "catalog" / "migrations" / "versions" / f"{NEXT}_short_name.py"
     script.write_text(_SCRIPT.format(revision=NEXT, before=before))
     return copy

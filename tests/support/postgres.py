@@ -11,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from services.cli.children import ending_with_us
 from services.cli.postgres import STOP_SIGNAL, Postgres, PostgresFailedError, PostgresMissingError
 
 _START_SECONDS = 60.0
+_MEMORY_BYTES = 8 << 30
+# Only a machine that loses its power tells the difference, and no test does that to it.
+_UNSYNCED = ("-c", "fsync=off")
 
 
 class PostgresServer:
@@ -34,7 +38,7 @@ class PostgresServer:
         """Start it."""
         self._postgres.prepare()
         with self._log.open("ab") as log:
-            command = ending_with_us(self._postgres.command, STOP_SIGNAL)
+            command = ending_with_us([*self._postgres.command, *_UNSYNCED], STOP_SIGNAL)
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
 
     def start(self) -> None:
@@ -62,6 +66,10 @@ class PostgresServer:
         """End it in order."""
         self._end(STOP_SIGNAL)
 
+    def end(self) -> None:
+        """End it at once, for good: nothing is written out, and its shared memory is given back."""
+        self._end(signal.SIGQUIT)
+
     def _end(self, number: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(number)
@@ -78,10 +86,25 @@ class PostgresServer:
         return self._postgres.url("postgres")
 
 
+def _memory() -> str | None:
+    """Give a folder in memory where the machine has plenty: hundreds of databases are made, and written whole each time."""
+    folder = "/dev/shm"
+    roomy = os.access(folder, os.W_OK) and shutil.disk_usage(folder).free >= _MEMORY_BYTES
+    return folder if roomy else None
+
+
+def _remove_with_us(folder: Path) -> Callable[[], object]:
+    """Give what removes a folder at the end of this process, which is removed as well should that end come by a kill -9."""
+    # A server that is about to end may still be writing there.
+    command = ["sh", "-c", 'read _; rm -rf "$0" || { sleep 2; rm -rf "$0"; }', str(folder)]
+    waiting = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+    return waiting.communicate
+
+
 @cache
 def shared_postgres() -> PostgresServer:
     """Start one, once a process; it ends with it. A missing part skips on a laptop and fails in CI."""
-    folder = Path(tempfile.mkdtemp(prefix="tiendo-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="tiendo-pg-", dir=_memory()))
     try:
         server = PostgresServer(folder)
         server.start()
@@ -89,6 +112,6 @@ def shared_postgres() -> PostgresServer:
         if os.environ.get("CI"):
             raise
         pytest.skip(f"no PostgreSQL here: {failure}")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    atexit.register(server.kill)
+    atexit.register(_remove_with_us(folder))
+    atexit.register(server.end)
     return server

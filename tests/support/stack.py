@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,6 +24,7 @@ from services.common.config import ServiceSettings, Settings
 from services.common.migrations import migrate_service
 from services.common.stream_specs import ensure_stream, stream_specs
 from tests.support.databases import journal_of
+from tests.support.forked import Forked, run
 from tests.support.nats import NatsServer
 from tests.support.production import Production
 from tiendo.catalog.v1 import catalog_service_pb2_grpc
@@ -62,7 +62,7 @@ class Stack:
         self.metrics_ports = {name: free_port() for names in self.names.values() for name in names}
         self.settings: dict[str, str] = {}
         """What a test sets besides."""
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes: dict[str, Forked] = {}
         self._logged: dict[str, int] = {}
         self._channels: list[grpc.aio.Channel] = []
 
@@ -108,8 +108,7 @@ class Stack:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `python -m …` with the stack's settings, to its end."""
-        command = [sys.executable, "-m", *arguments]
-        return subprocess.run(command, env=self.environ, capture_output=True, text=True, timeout=60, check=False)
+        return run(*arguments, env=self.environ)
 
     async def start(self) -> None:
         """Migrate, make the streams, start everything, and wait until it serves."""
@@ -151,15 +150,9 @@ class Stack:
         """Start a process of a service."""
         service = kind_of(name)
         environ = {f"TIENDO_{service.upper()}_METRICS_PORT": str(self.metrics_ports[name])} | self.environ
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self._logged[name] = log.tell()
-            self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", f"services.{service}"],
-                env=environ,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        log = self.folder / f"{name}.log"
+        self._logged[name] = log.stat().st_size if log.exists() else 0
+        self._processes[name] = Forked([f"services.{service}"], env=environ, log=log)
 
     async def wait_serving(self, name: str, part: str = "") -> None:
         """Return once the health of the process, or of one of its parts, is SERVING."""
@@ -196,7 +189,7 @@ class Stack:
         self._processes[name].send_signal(signal.SIGKILL)
         self._processes[name].wait()
 
-    def terminate(self, name: str) -> subprocess.Popen[bytes]:
+    def terminate(self, name: str) -> Forked:
         """Ask a service to stop; wait for the process yourself."""
         self._processes[name].send_signal(signal.SIGTERM)
         return self._processes[name]

@@ -4,10 +4,10 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import sysconfig
 from pathlib import Path
 
+from tests.support.forked import run
 from tests.support.stack import free_port
 
 
@@ -88,8 +88,7 @@ class Up:
 
     def tiendo(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command in a second terminal."""
-        command = [sys.executable, "-m", "services.cli", *arguments]
-        return subprocess.run(command, env=self.environ, capture_output=True, text=True, timeout=60, check=False)
+        return run("services.cli", *arguments, env=self.environ)
 
 
 def _parent(folder: Path) -> int:
