@@ -19,7 +19,8 @@ import uvloop
 from nats.aio.client import Client
 
 from benchmarks.http2 import Connection, Load
-from tests.support.stack import Stack, free_port, running_stack
+from tests.support.ports import free_port
+from tests.support.stack import Stack, running_stack
 from tiendo.catalog.v1 import catalog_service_pb2
 from tiendo.common.v1 import date_pb2, provenance_pb2
 from tiendo.integration.v1 import integration_pb2, integration_service_pb2

@@ -16,7 +16,7 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.support.lists import HEADINGS, procedure, workbook
-from tests.support.stack import free_port
+from tests.support.ports import free_port
 from tiendo.catalog.v1 import catalog_service_pb2 as pb
 from tiendo.catalog.v1 import catalog_service_pb2_grpc, import_pb2
 

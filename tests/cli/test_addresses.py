@@ -6,7 +6,7 @@ import pytest
 
 from services.cli.addresses import Addresses, beside, find
 from services.common.config import Settings, SettingsError
-from tests.support.stack import free_port
+from tests.support.ports import free_port
 
 
 def test_defaults_need_no_assignment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,13 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli.main import app
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.support.ports import free_port
 
 
 def nowhere() -> dict[str, str]:

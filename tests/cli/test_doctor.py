@@ -21,14 +21,8 @@ from services.cli.streams import look
 from services.common.config import Settings
 from services.common.words import Lang
 from tests.support.nats import running_nats
+from tests.support.ports import free_port
 from tiendo.status.v1 import freshness_pb2
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -15,8 +15,8 @@ import structlog
 from typer.testing import CliRunner, Result
 
 from services.cli.main import app
+from tests.support.ports import free_port
 from tests.support.reports import add_autumn, add_seed
-from tests.support.stack import free_port
 from tests.support.status_service import StatusService, running_status
 from tiendo.status.v1 import report_pb2
 from tiendo.status.v1 import status_service_pb2 as pb

@@ -22,7 +22,7 @@ from services.common.health import Health
 from services.common.ports import PortTakenError, check_port
 from services.common.server import Server
 from tests.support.calls import SERVICE, Client, refused
-from tests.support.stack import free_port
+from tests.support.ports import free_port
 
 
 def server_of_nothing(*, reuse_port: bool = False) -> Server:

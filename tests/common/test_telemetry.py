@@ -15,7 +15,7 @@ from opentelemetry.trace import StatusCode
 from services.common.errors import Reason, Refusal
 from services.common.telemetry import Telemetry, format_traceparent, parse_traceparent
 from tests.support.calls import refused, refusing, serving
-from tests.support.stack import free_port
+from tests.support.ports import free_port
 from tiendo.status.v1 import status_service_pb2
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"

@@ -22,7 +22,7 @@ from tests.support.broker_cluster import BrokerCluster, secrets, server_program
 from tests.support.deployment import DEPLOY
 from tests.support.forked import run
 from tests.support.nats import until
-from tests.support.stack import free_port
+from tests.support.ports import free_port
 
 WORDS = {"catalog": "catalog", "integration": "integration", "status": "progress"}
 FOLLOWED: dict[str, list[str]] = {"catalog": [], "integration": ["catalog"], "status": ["catalog", "integration"]}

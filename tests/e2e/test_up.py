@@ -9,7 +9,7 @@ from urllib.request import urlopen
 import pytest
 
 from services.common.broker import Broker
-from tests.support.stack import free_port
+from tests.support.ports import free_port
 from tests.support.up import Up
 
 pytestmark = [pytest.mark.e2e]

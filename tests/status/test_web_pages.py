@@ -12,8 +12,8 @@ from services.status.app import serve
 from services.status.config import StatusSettings
 from tests.support.pages import Site, rows_of, running_site, text_of
 from tests.support.peers import blocked, integrated, service_named
+from tests.support.ports import free_port
 from tests.support.scrape import page_of
-from tests.support.stack import free_port
 from tests.support.status_service import running_status
 from tiendo.common.v1 import date_pb2
 from tiendo.status.v1 import completion_pb2

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import signal
-import socket
 import subprocess
 import sysconfig
 from collections.abc import AsyncIterator
@@ -13,6 +12,7 @@ import nats
 from nats.aio.client import Client
 
 from services.cli.children import ending_with_us
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "deploy" / "nats.conf"
@@ -30,20 +30,12 @@ def secrets() -> dict[str, str]:
     return {f"NATS_{user.upper()}_PASSWORD": f"of-{user}" for user in (*USERS, "route")}
 
 
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-
-
 class BrokerCluster:
     """Three servers; ports and stores stay the same over a restart."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        ports = _free_ports(9)
+        ports = [free_port() for _ in range(9)]
         self.ports, self._routes, self._monitors = ports[:3], ports[3:6], ports[6:]
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
 

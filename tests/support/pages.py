@@ -16,7 +16,7 @@ from tests.support.peers import (
     programme_created,
     service_created,
 )
-from tests.support.stack import free_port
+from tests.support.ports import free_port
 from tests.support.status_service import StatusService, running_status
 from tiendo.common.v1 import provenance_pb2
 

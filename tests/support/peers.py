@@ -12,7 +12,7 @@ from services.common.envelope import join_events, seal
 from services.common.journal import Head, Row, digest_of, stamp
 from services.common.resources import Revision
 from services.common.text import alias_of
-from tests.support.stack import free_port
+from tests.support.ports import free_port
 from tiendo.catalog.v1 import catalog_service_pb2, programme_pb2, service_pb2
 from tiendo.catalog.v1 import events_pb2 as catalog_events_pb2
 from tiendo.common.v1 import date_pb2, event_pb2, provenance_pb2

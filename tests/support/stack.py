@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator
@@ -26,6 +25,7 @@ from services.common.stream_specs import ensure_stream, stream_specs
 from tests.support.databases import journal_of
 from tests.support.forked import Forked, run
 from tests.support.nats import NatsServer
+from tests.support.ports import free_port
 from tests.support.production import Production
 from tiendo.catalog.v1 import catalog_service_pb2_grpc
 from tiendo.integration.v1 import integration_pb2, integration_service_pb2_grpc
@@ -35,13 +35,6 @@ SERVICES = ("catalog", "integration", "status")
 ENGINES = ("embedded", "production")
 _START_SECONDS = 30.0
 _STAGES = [name.removeprefix("STAGE_") for name in integration_pb2.Stage.keys()[1:]]
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Stack:

@@ -20,7 +20,7 @@ from services.status.config import StatusSettings
 from services.status.storage import journal
 from tests.support.databases import new_database
 from tests.support.peers import Peers, running_peers
-from tests.support.stack import free_port
+from tests.support.ports import free_port
 from tiendo.status.v1 import status_service_pb2 as pb
 from tiendo.status.v1 import status_service_pb2_grpc
 

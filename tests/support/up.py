@@ -8,7 +8,7 @@ import sysconfig
 from pathlib import Path
 
 from tests.support.forked import run
-from tests.support.stack import free_port
+from tests.support.ports import free_port
 
 
 class Up:

@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 
 from services.cli.main import app
 from services.common.words import Lang, word
+from tests.support.ports import free_port
 from tests.support.reports import add_autumn, add_seed
-from tests.support.stack import free_port
 from tests.support.status_service import StatusService, running_status
 from tiendo.common.v1 import date_pb2
 from tiendo.status.v1 import report_pb2
