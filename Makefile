@@ -5,6 +5,9 @@ READY  := $(VENV)/.ready
 PYTHON ?= python3
 PROTOS := $(shell find proto/tiendo -name '*.proto')
 
+# Where this is set, each of the many processes that start here would compile all of our code anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help up test pytest check proto bench clean
 
