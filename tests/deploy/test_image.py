@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from importlib.metadata import requires
 from pathlib import Path
@@ -67,23 +68,39 @@ def test_what_is_copied_builds_the_whole(tmp_path: Path) -> None:
     assert expected - held == set()
 
 
-def test_the_lock_holds_all_that_runs() -> None:
-    """Everything Tiendo needs to run, and all that this needs, is in the lock: the image is installed from it alone."""
-    locked = {
-        canonicalize_name(name) for name in re.findall(r"(?m)^([\w.-]+)==", (ROOT / "requirements.lock").read_text())
-    }
-    needed = set[str]()
-    waiting = [("tiendo", frozenset({""}))]
+def locked(name: str) -> set[str]:
+    """What a lock names."""
+    return {canonicalize_name(each) for each in re.findall(r"(?m)^([\w.-]+)==", (ROOT / name).read_text())}
+
+
+def needed(*distributions: str) -> set[str]:
+    """All that distributions need here, and all that this needs."""
+    found = set[str]()
+    waiting = [(distribution, frozenset({""})) for distribution in distributions]
     while waiting:
         distribution, extras = waiting.pop()
         for requirement in map(Requirement, requires(distribution) or []):
             wanted = (canonicalize_name(requirement.name), frozenset({"", *requirement.extras}))
             marker = requirement.marker
-            if wanted[0] not in needed and (
+            if wanted[0] not in found and (
                 marker is None or any(marker.evaluate({"extra": extra}) for extra in extras)
             ):
-                needed.add(wanted[0])
+                found.add(wanted[0])
                 waiting.append(wanted)
+    return found
 
-    assert "psycopg-binary" in needed
-    assert needed - locked == set()
+
+def test_the_lock_holds_what_runs_and_no_tools() -> None:
+    """All that Tiendo needs to run or to be built is in the lock that the image is installed from, and nothing else."""
+    # Another system's terminal needs one package more.
+    assert locked("requirements.lock") - {"colorama"} == needed("tiendo", "hatchling") | {"hatchling"}
+
+
+def test_the_tools_are_locked_apart() -> None:
+    """Checks and tests, and all that these need, are in the other lock or run anyway; no package is in both."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    tools = {canonicalize_name(Requirement(each).name) for each in groups["dev"]}
+    runs, besides = locked("requirements.lock"), locked("requirements-dev.lock")
+
+    assert runs & besides == set()
+    assert tools | needed(*tools) <= runs | besides

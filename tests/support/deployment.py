@@ -21,7 +21,7 @@ def tool(name: str) -> str:
     found = shutil.which(name, path=sysconfig.get_path("scripts")) or shutil.which(name)
     if found is None:
         if os.environ.get("CI"):
-            raise AssertionError(f"{name} is not installed; .ci/run and requirements.lock bring the checkers")
+            raise AssertionError(f"{name} is not installed; .ci/run and requirements-dev.lock bring the checkers")
         pytest.skip(f"{name} is not installed, so its files are NOT checked here")
     return found
 
