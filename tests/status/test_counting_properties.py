@@ -137,7 +137,7 @@ def naive(
     return counts, max(dated, key=lambda one: (one.last_day(), one.month, one.day), default=None)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(programmes, plans, days, instants | st.just(EVERYTHING))
 def test_counts_are_those_of_trying_every_reading(
     programme: Programme, services: list[ServiceHistory], day: date, known_at: datetime
