@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common.dates import EffectiveDate, PartialDate
@@ -102,7 +102,6 @@ def check_history(state: Integration, history: Sequence[Transition], today: date
         assert (before.to_stage, before.to_condition) == (entry.from_stage, entry.from_condition)
 
 
-@settings(deadline=None)
 @given(commands)
 def test_history_explains_the_present(drawn: list[tuple[tuple[Any, ...], EffectiveDate | None, str, int]]) -> None:
     """After any commands: the replay of what stands is the state, dates are in order, a refusal changed nothing."""
@@ -125,7 +124,6 @@ def test_history_explains_the_present(drawn: list[tuple[tuple[Any, ...], Effecti
         check_history(case.state, case.history, case.today)
 
 
-@settings(deadline=None)
 @given(dates, dates, st.integers(0, 200))
 def test_a_step_without_a_date_is_never_refused_for_its_date(
     first: EffectiveDate | None, second: EffectiveDate | None, days: int

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common.dates import PartialDate
@@ -207,7 +207,6 @@ def test_a_corrected_date_is_the_one_that_counts() -> None:
     assert kinds(member(step, redated(2, 1, on("2022-10-01"), told))) == []
 
 
-@settings(deadline=None)
 @given(programmes, plans, days, st.just(EVERYTHING) | instants)
 def test_items_are_reported_services_in_order(
     programme: Programme, services: Sequence[ServiceHistory], as_of: date, known_at: datetime

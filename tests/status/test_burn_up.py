@@ -3,7 +3,7 @@
 from datetime import date, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common.dates import PartialDate
@@ -23,7 +23,6 @@ def test_the_seed_by_month_is_uncertain_until_september_and_stops_there() -> Non
     assert grown.facts_through == PartialDate(2022, 9)
 
 
-@settings(deadline=None)
 @given(programmes, plans, days, st.just(EVERYTHING) | instants, st.sampled_from(Interval))
 def test_each_point_is_what_counting_gives_on_its_day(
     programme: Programme, services: list[ServiceHistory], as_of: date, known_at: datetime, interval: Interval
