@@ -26,7 +26,7 @@ class Peer:
             options=(
                 ("grpc.max_receive_message_length", TRANSPORT_BYTES),
                 ("grpc.initial_reconnect_backoff_ms", 100),
-                ("grpc.min_reconnect_backoff_ms", 100),
+                ("grpc.min_reconnect_backoff_ms", 5000),  # how long making a connection may take
                 ("grpc.max_reconnect_backoff_ms", 1000),
             ),
         )
