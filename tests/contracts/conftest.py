@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.databases import ENGINES, migrated_database
+from tests.support.transfers import Databases
 
 
 @pytest.fixture(params=ENGINES)
@@ -29,3 +30,9 @@ def integration_database(kind: str, tmp_path: Path) -> str:
 def status_database(kind: str, tmp_path: Path) -> str:
     """The URL of an empty status database."""
     return migrated_database(kind, "status", tmp_path)
+
+
+@pytest.fixture
+def databases(tmp_path: Path) -> Databases:
+    """None yet."""
+    return Databases(tmp_path)

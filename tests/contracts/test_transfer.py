@@ -1,114 +1,34 @@
 """Back-ups, restoring and moving of one service's data, on both engines and between them."""
 
-import json
 import threading
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
-from services.catalog.storage import journal as catalog_journal
-from services.common import db, tables
-from services.common.contents import Contents
+from services.common import db
 from services.common.lease import Lease
 from services.common.migrations import migrate
 from services.common.place import Place, TransferRefusedError
 from services.common.schema import revisions
-from services.common.transfer import Progress, back_up, moving, restoring
+from services.common.transfer import back_up, moving, restoring
 from services.integration.storage import journal
-from tests.support.databases import ENGINES, copy_database, lasting_database, new_database
-from tests.support.released import RELEASES, put_back, released
-
-SERVICE = "integration"
-WRITTEN = released(RELEASES[-1], SERVICE).contents
-LAST = WRITTEN.head.sequence
-LEASE_SECONDS = 0.5
-OTHER_EPOCH = "ffeeddccbbaa9900"
-"""For what begins another epoch when it is restored, which a journal that is followed does not."""
-
-
-def quiet(*_: Any) -> None:
-    """Hear nothing of the way."""
-
-
-class Databases:
-    """Databases of the test, by engine, empty or filled."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def empty(self, kind: str) -> Place:
-        """A new one."""
-        return Place(SERVICE, new_database(kind, self.folder), journal)
-
-    def filled(self, kind: str) -> Place:
-        """One with what the last release wrote."""
-        return Place(SERVICE, copy_database(written(kind), self.folder), journal)
-
-    def backup(self, kind: str) -> Path:
-        """A back-up of such a one."""
-        file = self.folder / f"{kind}.backup"
-        back_up(self.filled(kind), file, quiet)
-        return file
-
-
-@cache
-def written(kind: str) -> str:
-    """A database with what the last release wrote, to be copied."""
-    url = lasting_database(kind)
-    engine = db.open_engine(url)
-    put_back(engine, released(RELEASES[-1], SERVICE))
-    migrate(engine, SERVICE, journal.lease.found)
-    engine.dispose()
-    return url
-
-
-@pytest.fixture
-def databases(tmp_path: Path) -> Databases:
-    """None yet."""
-    return Databases(tmp_path)
-
-
-def run(place: Place, statement: str, **values: Any) -> None:
-    """Change a database from outside."""
-    engine = db.open_engine(place.url)
-    with db.write_transaction(engine) as connection:
-        connection.execute(text(statement), values)
-    engine.dispose()
-
-
-def everything(place: Place) -> dict[str, list[str]]:
-    """Every line of every table; nothing where there is no file."""
-    if place.file is not None and not place.file.exists():
-        return {}
-    engine = db.open_engine(place.url)
-    with db.read_transaction(engine) as connection:
-        held = {name: list(tables.lines(connection, table)) for name, table in tables.all_tables(connection).items()}
-    engine.dispose()
-    return held
-
-
-def data(place: Place) -> dict[str, list[str]]:
-    """Every line of the tables that hold data."""
-    return {name: rows for name, rows in everything(place).items() if name not in tables.NOT_DATA}
-
-
-def restore(place: Place, file: Path, *, replace: bool = False, tell: Progress = quiet) -> Contents:
-    """Restore and commit."""
-    with restoring(place, file, epoch=OTHER_EPOCH, replace=replace, lease_seconds=LEASE_SECONDS, tell=tell) as placed:
-        return placed.contents
-
-
-def refusal(place: Place, file: Path, *, replace: bool = False) -> str:
-    """Why a restore is refused, in a word."""
-    with pytest.raises(TransferRefusedError) as caught:
-        restore(place, file, replace=replace)
-    return caught.value.reason
+from tests.support.databases import ENGINES
+from tests.support.transfers import (
+    LEASE_SECONDS,
+    OTHER_EPOCH,
+    SERVICE,
+    WRITTEN,
+    Databases,
+    data,
+    everything,
+    quiet,
+    refusal,
+    restore,
+    rewrite,
+    run,
+)
 
 
 @pytest.mark.parametrize("target", ENGINES)
@@ -277,128 +197,6 @@ def test_a_newer_schema_is_refused(databases: Databases, kind: str) -> None:
         back_up(place, databases.folder / "other.backup", quiet)
 
     assert of_file.value.values == {"found": "9999", "known": revisions(SERVICE)[0]}
-
-
-def rewrite(file: Path, target: Path, member: str, change: Callable[[str], str]) -> None:
-    """Copy a back-up with one member changed, its checksums right."""
-    with zipfile.ZipFile(file) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
-        for name in old.namelist():
-            text_in = old.read(name).decode()
-            new.writestr(name, change(text_in) if name == member else text_in)
-
-
-def tampered(line: str, **changes: Any) -> str:
-    """A journal line with some of its values changed: sequence, digest, payload, cause."""
-    columns = WRITTEN.tables["journal"].columns
-    values = dict(zip(columns, json.loads(line), strict=True)) | changes
-    return json.dumps([values[name] for name in columns], separators=(",", ":"))
-
-
-def change_row(number: int, **changes: Any) -> Callable[[str], str]:
-    """Change one row of a journal."""
-
-    def change(text_in: str) -> str:
-        rows = text_in.splitlines()
-        rows[number - 1] = tampered(rows[number - 1], **changes)
-        return "\n".join(rows) + "\n"
-
-    return change
-
-
-def drop_row(number: int) -> Callable[[str], str]:
-    """Leave one row of a table out."""
-
-    def change(text_in: str) -> str:
-        rows = text_in.splitlines()
-        return "\n".join([*rows[: number - 1], *rows[number:]]) + "\n"
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("member", "change", "reason", "why"),
-    [
-        ("integration/journal.jsonl", change_row(4, payload="CgA="), "chain", "row 4 was changed"),
-        ("integration/journal.jsonl", drop_row(4), "chain", "row 4 is missing"),
-        (
-            "integration/journal.jsonl",
-            drop_row(LAST),
-            "chain",
-            f"it ends at row {LAST - 1}, its head names row {LAST}",
-        ),
-        (
-            "integration/transition.jsonl",
-            drop_row(1),
-            "damaged",
-            "table integration/transition is not as it was written",
-        ),
-        (
-            "integration/request.jsonl",
-            lambda text_in: text_in.replace("step/3", "step/9"),
-            "damaged",
-            "is not as it was",
-        ),
-        ("integration.json", lambda _: "{", "damaged", "cannot be read"),
-        ("integration.json", lambda text_in: text_in.replace('"format": 1', '"format": 2'), "damaged", "newer version"),
-    ],
-)
-def test_a_changed_back_up_is_refused_before_anything_is_written(
-    databases: Databases, member: str, change: Callable[[str], str], reason: str, why: str
-) -> None:
-    """A row changed, dropped or cut off, whatever checksums say, is found by the chain or the table's own hash."""
-    file, changed, place = databases.backup("sqlite"), databases.folder / "changed.backup", databases.filled("sqlite")
-    rewrite(file, changed, member, change)
-    before = everything(place)
-
-    with pytest.raises(TransferRefusedError) as caught:
-        restore(place, changed, replace=True)
-
-    assert caught.value.reason == reason
-    assert why in caught.value.values["why"]
-    assert everything(place) == before
-
-
-def test_a_file_that_was_cut_off_or_is_no_back_up(databases: Databases) -> None:
-    """Every length of a back-up but the whole is refused, and so is a bit that turned, another file, and none."""
-    file, other = databases.backup("sqlite"), databases.folder / "other"
-    content, place = file.read_bytes(), databases.empty("sqlite")
-
-    for size in (0, 1, 100, len(content) // 2, len(content) - 1):
-        other.write_bytes(content[:size])
-        assert refusal(place, other) == "damaged"
-    turned = bytearray(content)
-    turned[content.index(b"integration/journal.jsonl") + 400] ^= 1
-    other.write_bytes(turned)
-    assert refusal(place, other) in {"damaged", "chain"}
-    other.write_text("Đăng ký thường trú\n")
-    assert refusal(place, other) == "damaged"
-    assert refusal(place, databases.folder / "nothing") == "damaged"
-    assert everything(place) == {}
-
-
-def test_a_part_of_another_service_is_not_taken(databases: Databases) -> None:
-    """A back-up of integration alone has nothing for the catalog, and says so."""
-    place = Place("catalog", new_database("sqlite", databases.folder), catalog_journal)
-
-    with pytest.raises(TransferRefusedError, match="no whole part of catalog"):
-        restore(place, databases.backup("sqlite"))
-
-
-@pytest.mark.parametrize("kind", ENGINES)
-def test_a_broken_journal_is_found_when_it_is_backed_up_or_moved(databases: Databases, kind: str) -> None:
-    """A row changed in the database itself: the back-up that is read back says so, and a move does not begin."""
-    place, target = databases.filled(kind), databases.empty(kind)
-    run(place, "UPDATE journal SET digest = :digest WHERE sequence = 5", digest="0" * 64)
-
-    with pytest.raises(TransferRefusedError, match="row 5 was changed"):
-        back_up(place, databases.folder / "a.backup", quiet)
-    with (
-        pytest.raises(TransferRefusedError, match="row 5 was changed"),
-        moving(place, target, lease_seconds=LEASE_SECONDS, tell=quiet),
-    ):
-        pass
-
-    assert everything(target) == {}
 
 
 @pytest.mark.parametrize("kind", ENGINES)
