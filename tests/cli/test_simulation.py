@@ -133,8 +133,8 @@ class Office:
     def __init__(self, runner: asyncio.Runner, catalog: CatalogJournal, service: Integration) -> None:
         self._runner, self._catalog, self._service, self._numbers = runner, catalog, service, count()
 
-    def send(self, acts: list[simulation.Act], services: int) -> None:
-        """Send commands to services that nobody has touched yet, each service's in their order."""
+    def send(self, acts: list[simulation.Act], services: int) -> int:
+        """Send commands to services that nobody has touched yet, each service's in their order; count the accepted."""
         prefix = f"x{next(self._numbers)}"
         for request in simulation.service_requests(simulation.begin(0, services, 1, TODAY)):
             event = catalog_events_pb2.CatalogEvent()
@@ -149,16 +149,18 @@ class Office:
             moved.name = f"integrations/{prefix}-{service_id}"
             moved.request_id = f"{prefix}/{moved.request_id}"
             chains[service_id].append(moved)
-        self._runner.run(self._send([*chains.values()]))
+        return self._runner.run(self._send([*chains.values()]))
 
-    async def _send(self, chains: list[list[Any]]) -> None:
+    async def _send(self, chains: list[list[Any]]) -> int:
         await self._service.rpc.feed.catch_up(10)
 
-        async def send_chain(chain: list[Any]) -> None:
-            for request in chain:
-                await self._service.call(type(request).__name__.removesuffix("Request"), request)
+        async def send_chain(chain: list[Any]) -> int:
+            replies = [
+                await self._service.call(type(request).__name__.removesuffix("Request"), request) for request in chain
+            ]
+            return len(replies)
 
-        await asyncio.gather(*map(send_chain, chains))
+        return sum(await asyncio.gather(*map(send_chain, chains)))
 
 
 @pytest.fixture(scope="module")
@@ -184,4 +186,6 @@ def test_integration_accepts_all_of_it(office: Office, seed: int, services: int,
     """A real service refuses no command of any simulation, played far beyond its target."""
     simulated = simulation.begin(seed, services, months, today)
 
-    office.send(simulation.plan(simulated, min(today + timedelta(days=2_000), NOW.date())), services)
+    acts = simulation.plan(simulated, min(today + timedelta(days=2_000), NOW.date()))
+
+    assert office.send(acts, services) == len(acts)
