@@ -37,7 +37,7 @@ $(TOOLS): $(VENV)/.made
 	@$(INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
 
-up: $(READY) $(if $(ENGINE),$(TOOLS)) ## Start everything on this machine, with the real data; ENGINE=production: as it runs in production
+up: $(READY) $(if $(filter production,$(ENGINE)),$(TOOLS)) ## Start everything on this machine, with the real data; ENGINE=production: as it runs in production
 	@exec $(BIN)/tiendo up $(if $(ENGINE),--engine $(ENGINE))
 
 test: ## Prove it: every check and, beside them, every test

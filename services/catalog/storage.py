@@ -202,7 +202,7 @@ def catch_up(
     decode: Callable[[Iterable[Row]], Decoded],
 ) -> tuple[State, Iterable[Row]]:
     """Add what others committed after `state`, up to `head`; give it with their newest rows."""
-    if (state.head.epoch, state.head.sequence) == (head.epoch, head.sequence):
+    if state.head.is_at(head):
         return state, ()
     rows = Newest(journal.read_between(connection, state.head.sequence, head))
     return state.changed(head, *decode(rows)), rows.kept

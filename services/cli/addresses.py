@@ -173,10 +173,8 @@ def beside(found: Addresses, environ: Mapping[str, str]) -> Addresses:
         wanted["web"] = found.web_port
     if "TIENDO_NATS_URL" not in environ:
         wanted["nats"] = found.nats_host_port()[1]
-    given: dict[str, int] = {}
-    if any(_taken(host, port) for port in wanted.values()):
-        for name in wanted:
-            given[name] = find_free(host, given.values())
+    taken = any(_taken(host, port) for port in wanted.values())
+    given = {name: find_free(host) for name in wanted} if taken else {}
     ports = {name: given.get(name, port) for name, port in found.ports.items()}
     return Addresses(
         found.host,
@@ -198,4 +196,4 @@ def _taken(host: str, port: int) -> bool:
 def _web_port(host: str) -> int | None:
     # 0 asks for any: one is drawn here, so that all who name the pages agree.
     port = StatusPort().web_port
-    return find_free(host, ()) if port == 0 else port
+    return find_free(host) if port == 0 else port

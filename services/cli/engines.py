@@ -106,9 +106,7 @@ class Production:
 
     def begin(self, children: Children) -> None:
         """Start brokers and PostgreSQL, and wait until its databases are there."""
-        given: list[int] = []
-        for _ in self.servers:
-            given.append(ports.find_free(self._host, given))
+        given = [ports.find_free(self._host) for _ in self.servers]
         program = _broker_program(self._session)
         for name, command in brokers.cluster(program, self.folder, self.servers, given).items():
             children.start(name, command)

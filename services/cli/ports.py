@@ -1,6 +1,6 @@
 """Free ports on this machine.
 
-Invariant: none is given out that somebody listens on now.
+Invariant: none is given out that somebody listens on now, nor one twice by the same start.
 """
 
 import os
@@ -29,7 +29,7 @@ def draw() -> int:
     return next(_MINE)
 
 
-def find_free(host: str, given: Container[int], draw: Callable[[], int] = draw) -> int:
+def find_free(host: str, given: Container[int] = (), draw: Callable[[], int] = draw) -> int:
     """Give a free port that is not among those `given` already."""
     while True:
         port = draw()

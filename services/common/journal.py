@@ -62,6 +62,10 @@ class Head:
     digest: str
     recorded_time: datetime
 
+    def is_at(self, other: "Head") -> bool:
+        """Whether both are the same row of one journal."""
+        return (self.epoch, self.sequence) == (other.epoch, other.sequence)
+
 
 class Event(Protocol):
     """The fields with which every journal's event message begins, and the digest with which it ends."""

@@ -49,10 +49,6 @@ class Work(ABC, Generic[S]):
         self._causes.append(cause)
         return row
 
-    def stands_at(self, head: Head) -> bool:
-        """Whether the next row that is emitted follows this one."""
-        return (self.head.epoch, self.head.sequence) == (head.epoch, head.sequence)
-
     def adopt(self, prepared: Self) -> None:
         """Take over what another set was given, which began where this one stands."""
         if self.rows:

@@ -149,8 +149,7 @@ def load(connection: Connection, decode: Decode, since: State | None = None) -> 
 def catch_up(connection: Connection, state: State, head: Head, decode: Decode) -> tuple[State, Iterable[Row]]:
     """Add what others committed after `state`, up to `head`; give it with the newest progress rows."""
     rebuilt = state.generation != read_generation(connection)
-    same = (state.head.epoch, state.head.sequence) == (head.epoch, head.sequence)
-    if same and not rebuilt and state.checkpoints == read_checkpoints(connection):
+    if state.head.is_at(head) and not rebuilt and state.checkpoints == read_checkpoints(connection):
         return state, ()
     after = max(head.sequence - TAIL_ROWS, state.head.sequence if state.head.epoch == head.epoch else 0)
     return load(connection, decode, None if rebuilt else state), [*journal.read_between(connection, after, head)]

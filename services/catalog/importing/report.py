@@ -33,6 +33,11 @@ class Report:
         self._batches = Spool[bytes]()
         self._batch = bytearray()
 
+    @property
+    def is_rejected(self) -> bool:
+        """Whether a row is, so that nothing of the list may be kept."""
+        return bool(self.counts[Outcome.REJECTED])
+
     def told(self, decisions: Iterable[Decision]) -> Iterator[Decision]:
         """Pass the decisions on, and note each; the rows that are no entries come between them, in the file's order."""
         skipped = (Decision(each.number, Outcome.SKIPPED, text=each.text) for each in self._source.skipped)

@@ -13,7 +13,7 @@ from typing import TypeVar
 from services.catalog import usecases
 from services.catalog.importing.applying import apply
 from services.catalog.importing.entries import Entries
-from services.catalog.importing.matching import Outcome, Targets, decide
+from services.catalog.importing.matching import Targets, decide
 from services.catalog.importing.receiving import Received, Source, read_entries, received
 from services.catalog.importing.report import RejectedError, Report
 from services.catalog.importing.scope import Target
@@ -138,11 +138,11 @@ async def _decided(
 
     def prepare(state: State) -> _Prepared:
         work, report = CatalogWork.prepared(state, endpoint.clock()), Report(source)
-        target = _target(state, options, endpoint.default_programme)
+        target, caller = _target(state, options, endpoint.default_programme), call.caller(options)
         for decision in report.told(decide(entries, state, target, targets, source.citation)):
-            if not (options.dry_run or report.counts[Outcome.REJECTED]):
-                apply(work, decision, call.caller(options))
-        if options.dry_run or report.counts[Outcome.REJECTED]:
+            if not (options.dry_run or report.is_rejected):
+                apply(work, decision, caller)
+        if options.dry_run or report.is_rejected:
             return _Prepared(work, report, b"")
         report.revision = endpoint.revision_of(work.head)
         return _Prepared(work, report, report.kept())
@@ -155,11 +155,11 @@ async def _decided(
         last = turn == _TURNS - 1 or len(entries) <= _FEW
 
         def applied(work: CatalogWork, ready: _Prepared = ready, last: bool = last) -> bytes:
-            if not work.stands_at(ready.work.state.head):
+            if not work.head.is_at(ready.work.state.head):
                 if not last:
                     raise _MovedOnError
                 ready = prepare(work.result())
-            if ready.report.counts[Outcome.REJECTED]:
+            if ready.report.is_rejected:
                 raise RejectedError(ready.report)
             work.adopt(ready.work)
             whole[:] = [ready.report]

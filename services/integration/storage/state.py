@@ -118,7 +118,7 @@ def catch_up(
     decode: Callable[[State, Iterable[Row]], list[Entry]],
 ) -> tuple[State, Iterable[Row]]:
     """Add what others committed after `state`, up to `head`; give it with their newest rows."""
-    if (state.head.epoch, state.head.sequence) == (head.epoch, head.sequence):
+    if state.head.is_at(head):
         return state, ()
     rows = Newest(journal.read_between(connection, state.head.sequence, head))
     checkpoint, dead_letters = read_checkpoint(connection), count_dead_letters(connection)
